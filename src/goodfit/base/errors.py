@@ -1,0 +1,99 @@
+"""The one tree of errors.
+
+Every error that a user can cause says in one sentence what must hold, what was given, and what to write instead,
+and carries the place (file, row, column, value) as fields, so that `--json` can print them apart.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+class GoodfitError(Exception):
+    """Root of the tree. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+    kind = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        row: int | None = None,
+        column: str | None = None,
+        value: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = None if file is None else str(file)
+        self.row = row  # 1-based row of the data, the header not counted
+        self.column = column
+        self.value = None if value is None else str(value)[:200]
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as `--json` prints it: `kind`, `message` and whatever place is known."""
+        place = {"file": self.file, "row": self.row, "column": self.column, "value": self.value}
+        return {"kind": self.kind, "message": self.message} | {k: v for k, v in place.items() if v is not None}
+
+
+class InputError(GoodfitError):
+    """The input or the call is wrong: exit 2, nothing written."""
+
+    exit_code = 2
+    kind = "input"
+
+
+class DataError(InputError):
+    """A file or a frame cannot be read or cannot be learned from."""
+
+    kind = "data"
+
+
+class SettingError(InputError):
+    """A setting does not exist, is out of its bounds, or has no effect here."""
+
+    kind = "setting"
+
+
+class BundleError(InputError):
+    """A model folder is incomplete, altered, or of another version."""
+
+    kind = "bundle"
+
+
+class CheckpointError(InputError):
+    """A run cannot be resumed from what is on the disk."""
+
+    kind = "checkpoint"
+
+
+class StorageError(InputError):
+    """The disk refused a write (full, read-only); what was there before is whole."""
+
+    kind = "storage"
+
+
+class MissingExtra(InputError):
+    """A package that an extra brings is not installed."""
+
+    kind = "missing-extra"
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra '{extra}'; install it with: pip install 'goodfit[{extra}]'")
+
+
+class TrainingError(GoodfitError):
+    """Training cannot go on with these data and settings, such as a loss that is not finite. The user can act: exit 2."""
+
+    exit_code = 2
+    kind = "training"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'lr'?"` for the nearest known word, else an empty string."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,78 @@
+"""Frozen records that the parts hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows, encoded, on the training device.
+
+    inputs: keyword arguments of the network, each of first dimension B.
+    target: [B] or [B, ...], encoded. weight: [B] per-sample weights, or None for all 1.
+    rows: [B] int64 positions in the encoded data.
+    """
+
+    inputs: dict[str, Tensor]
+    target: Tensor
+    weight: Tensor | None
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return self.rows.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One update. `loss` is the mean over the batch in the task's unit (nats for classes), still on its device."""
+
+    step: int
+    epoch: int
+    loss: Tensor
+    lr: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One evaluation on the validation rows, at the end of an epoch or where the time ran out."""
+
+    epoch: int
+    step: int
+    train_loss: float
+    valid: dict[str, float]
+    score: float
+    improved: bool
+    lr: float
+    seconds: float
+    rows_per_second: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong that was found, with its evidence.
+
+    code: from the vocabulary of faults, such as `data.leak`. severity: `remark`, `warning` or `error`.
+    evidence: numbers. rows and columns: where (rows 1-based, the first 20). remedy: what to change.
+    """
+
+    code: str
+    severity: str
+    message: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
+    remedy: str = ""
+    confidence: float = 1.0
+    probe: dict[str, Any] | None = None
+    gain: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
