@@ -1,0 +1,37 @@
+"""Running a network over rows without learning: decoded predictions, in the order of the rows."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from torch import nn
+
+from goodfit.base.protocols import Batches, Task
+
+
+@torch.no_grad()
+def predict_rows(network: nn.Module, batches: Batches, task: Task, *, bfloat16: bool = False, channels_last: bool = False) -> dict[str, np.ndarray]:
+    """Decoded predictions for all rows of `batches`, sorted by row: {name: [rows, ...]}.
+
+    The network is put in evaluation mode for the pass, and back into the mode that it was in.
+    """
+    was_training = network.training
+    network.eval()
+    parts: list[dict[str, torch.Tensor]] = []
+    rows = []
+    for position in range(len(batches)):
+        batch = batches.batch(0, position)
+        inputs = batch.inputs
+        if channels_last:
+            inputs = {name: t.contiguous(memory_format=torch.channels_last) if t.dim() == 4 else t for name, t in inputs.items()}
+        with torch.autocast(batch.rows.device.type, dtype=torch.bfloat16) if bfloat16 else nullcontext():
+            output = network(**inputs)
+        parts.append(task.decode(output))
+        rows.append(batch.rows)
+    network.train(was_training)
+    if not parts:
+        return {}
+    order = torch.argsort(torch.cat(rows), stable=True).cpu()
+    return {name: torch.cat([part[name] for part in parts]).float().cpu()[order].numpy() for name in parts[0]}

@@ -1,0 +1,113 @@
+"""The loop: batches in, records out.
+
+`fit` yields a record after every update and every evaluation, at points where the state is whole: whoever consumes the
+stream may save the state, print, or stop. There are no callbacks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+from goodfit.base.protocols import Batches, Task
+from goodfit.base.records import EpochRecord, StepRecord
+from goodfit.train.state import State
+from goodfit.train.step import StepSettings, refuse_non_finite, step
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how often.
+
+    epochs: passes over the data at most. evaluate_every: updates between evaluations (an epoch's end always has one).
+    lr: base rate; `factor(step)` scales it. deadline: `time.monotonic()` at which the last evaluation must be done.
+    score: the validation metric that decides, from the task.
+    """
+
+    epochs: int
+    lr: float
+    score: str
+    factor: Callable[[int], float] = lambda step: 1.0
+    evaluate_every: int | None = None
+    deadline: float | None = None
+
+
+def fit(
+    state: State,
+    batches: Batches,
+    task: Task,
+    plan: Plan,
+    settings: StepSettings = StepSettings(),  # noqa: B008 (frozen)
+    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+) -> Iterator[StepRecord | EpochRecord]:
+    """Train until the plan ends, the stopper has waited enough, or the time is up; yield a record after each event.
+
+    evaluate: network -> {metric: value} on the validation rows; None trains without looking.
+    The network is in training mode at every StepRecord. After the last record `state.best` holds the weights to keep.
+    """
+    network = state.network.train()
+    per_epoch = len(batches)
+    every = min(plan.evaluate_every or per_epoch, per_epoch)
+    clock, spent, evaluation_cost = time.monotonic(), state.seconds, 0.0
+    while state.epoch < plan.epochs and not state.stopper.done:
+        batch = batches.batch(state.epoch, state.position)
+        lr = plan.lr * plan.factor(state.step)
+        if state.plateau is not None:
+            lr *= state.plateau.factor
+        loss = step(state, batch, task, settings, lr)
+        state.loss_sum += loss * len(batch)
+        state.loss_rows += len(batch)
+        state.rows += len(batch)
+        epoch, state.position = state.epoch, state.position + 1
+        if state.position == per_epoch:
+            state.epoch, state.position = epoch + 1, 0
+        now = time.monotonic()
+        state.seconds = spent + now - clock
+        yield StepRecord(state.step, epoch, loss, lr, len(batch))
+        late = plan.deadline is not None and now + 1.25 * evaluation_cost >= plan.deadline  # a quarter in hand for a slower pass
+        if late or state.position == 0 or (state.position % every == 0 and state.position + every // 2 < per_epoch):
+            record = _evaluate(state, evaluate, plan, epoch, lr)
+            evaluation_cost = time.monotonic() - now
+            yield record
+        if late:
+            return
+
+
+def _evaluate(state: State, evaluate: Callable[[nn.Module], dict[str, float]] | None, plan: Plan, epoch: int, lr: float) -> EpochRecord:
+    """Score the weights, remember them when they are the best, tell stopper and plateau."""
+    network = state.network
+    valid: dict[str, float] = {}
+    if evaluate is not None:
+        network.eval()
+        if state.average is None:
+            valid = evaluate(network)
+        else:
+            with state.average.applied(network):
+                valid = evaluate(network)
+        network.train()
+    score = valid.get(plan.score, float("nan"))
+    refuse_non_finite(state)
+    improved = state.stopper.update(score, epoch, state.step) if evaluate is not None else True
+    if improved or state.best is None:
+        state.best = state.snapshot()
+    if state.plateau is not None and evaluate is not None:
+        state.plateau.update(score)
+    train_loss = float(state.loss_sum) / max(state.loss_rows, 1)
+    record = EpochRecord(
+        epoch=epoch + 1,
+        step=state.step,
+        train_loss=train_loss,
+        valid=valid,
+        score=score,
+        improved=improved,
+        lr=lr,
+        seconds=round(state.seconds, 3),
+        rows_per_second=round(state.rows / max(state.seconds, 1e-9), 1),
+    )
+    state.evaluations += 1
+    state.loss_sum.zero_()
+    state.loss_rows = 0
+    return record
