@@ -116,3 +116,16 @@ def _unsealed(read: Any, path: Path) -> dict[str, Any]:
     if not body or hashlib.sha256(body.encode()).hexdigest() != read.get("sha256"):
         raise BundleError(f"{path.name} was changed after it was written (its SHA-256 differs)", file=path)
     return dict(json.loads(body))
+
+
+def newest_extra(folder: Path) -> list[dict[str, Any]]:
+    """The `extra` of the newest readable checkpoint of each network below `folder`."""
+    found = []
+    for last in (folder / "last", *sorted(folder.glob("*/last"))):
+        for path in sorted((p for p in last.glob("*.json") if p.stem.isdigit()), key=lambda p: int(p.stem), reverse=True):
+            try:
+                found.append(dict(_unsealed(read_json(path), path)["extra"]))
+                break
+            except BundleError:  # a damaged one is reported when its state is loaded
+                continue
+    return found

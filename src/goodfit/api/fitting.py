@@ -1,0 +1,219 @@
+"""One network of a run: build, measure, train with checkpoints, and keep the best weights."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from goodfit.api.folder import RunFolder
+from goodfit.api.plan import usual_rate
+from goodfit.base.protocols import Progress, Task
+from goodfit.base.recipe import OptimPart, Recipe
+from goodfit.base.records import EpochRecord
+from goodfit.base.streams import derive, numpy_stream
+from goodfit.bundle.bundle import Member
+from goodfit.data.augment import Augment
+from goodfit.data.batches import Batches
+from goodfit.data.encoded import Encoded
+from goodfit.data.encoder import Encoder
+from goodfit.models import catalogue
+from goodfit.optim import schedule
+from goodfit.optim.average import Average
+from goodfit.optim.build import build as build_optimizer
+from goodfit.tasks import catalogue as tasks
+from goodfit.tasks.inference import predict_rows
+from goodfit.train.checkpoint import Checkpoints
+from goodfit.train.loop import Plan, fit
+from goodfit.train.precision import measure
+from goodfit.train.rate import find_rate
+from goodfit.train.state import State, Stopper
+from goodfit.train.step import StepSettings, reseed
+
+VALID_ROWS = 50_000  # rows scored between epochs: the standard error of an accuracy is below 0.3 % there
+EVALUATE_EVERY = 2_000  # updates at most between evaluations: a long epoch is looked into
+EVALUATION_BATCH = 1024
+
+
+@dataclass
+class Fitted:
+    """A trained member, its validation rows and what it predicts there (with the best weights)."""
+
+    member: Member
+    rows: np.ndarray
+    prediction: dict[str, np.ndarray]
+    best_score: float | None
+    best_epoch: int
+    epochs: int
+
+
+def member_seed(seed: int, index: int) -> int:
+    """The seed of the member `index`; the first has the run's own, so that one network alone is the first of many."""
+    return seed if index == 0 else derive(seed, "member", index) % 2**53
+
+
+def fit_member(
+    run: RunFolder,
+    recipe: Recipe,
+    encoder: Encoder,
+    encoded: Encoded,
+    train_rows: np.ndarray,
+    valid_rows: np.ndarray,
+    *,
+    index: int,
+    count: int,
+    begun: float,
+    deadline: float | None,
+    device: torch.device,
+    progress: Progress,
+) -> tuple[Fitted, Recipe]:
+    """Train member `index` of `count`, going on from its checkpoints where there are any.
+
+    The first member decides precision and rate for all; the recipe that comes back holds them.
+    """
+    seed = member_seed(recipe.seed, index)
+    spec = encoder.target.to_json()
+    task = tasks.build(spec | {"label_smoothing": recipe.train.label_smoothing})
+    inputs = encoder.inputs
+    bins = encoder.bins(recipe.model.bins or 48) if "numbers" in inputs else None
+    reseed(torch.device("cpu"), derive(seed, "init"))
+    model = {"name": recipe.model.name, "settings": catalogue.taken(recipe.model), "inputs": inputs}
+    member = Member.build(encoder, model, task.outputs, bins)
+    network = member.network.to(device)
+    batches = _training_batches(encoded, train_rows, recipe, encoder, seed, device)
+    step_settings = StepSettings(
+        accumulate=recipe.train.accumulate, mixup=recipe.train.mixup, l1=recipe.optim.l1, l2=recipe.optim.l2,
+        clip=recipe.optim.clip, max_norm=recipe.optim.max_norm,
+    )  # fmt: skip
+    if index == 0 and run.recipe is None:
+        recipe = _measured(recipe, network, batches, task, step_settings, seed, progress)
+        run.write_recipe(recipe)
+    step_settings = replace(step_settings, bfloat16=recipe.train.precision == "bfloat16", channels_last=recipe.train.channels_last == "yes")
+    member.bfloat16, member.channels_last = step_settings.bfloat16, step_settings.channels_last
+    if step_settings.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = State(
+        network,
+        build_optimizer(network, recipe.optim, lr=_rate(recipe)),
+        Stopper(task.maximise, recipe.train.patience),
+        Average(network, recipe.optim.ema) if recipe.optim.ema is not None else None,
+        schedule.Plateau(recipe.optim, maximise=task.maximise) if recipe.optim.schedule == "plateau" else None,
+        seed=seed,
+    )
+    checkpoints = Checkpoints(run.path / "checkpoints" / (str(index) if count > 1 else ""))
+    saved = checkpoints.load(state, progress.say)
+    finished = bool(saved and saved["finished"])
+    steps = saved["steps"] if saved else _affordable(recipe, state, batches, task, step_settings, deadline)
+    history = int(saved["history"]) if saved else len(run.lines("history.jsonl")) if index else 0
+    run.keep_lines("history.jsonl", history)
+    evaluate = _evaluation(encoded, valid_rows, task, step_settings, device, seed)
+    plan = Plan(
+        epochs=recipe.train.epochs or 1,
+        lr=_rate(recipe),
+        score=task.score,
+        factor=lambda step: schedule.factor(recipe.optim, step, steps),
+        momentum=(lambda step: schedule.momentum(recipe.optim, step, steps)) if recipe.optim.schedule == "one-cycle" else None,
+        steps=steps,
+        evaluate_every=EVALUATE_EVERY,
+        deadline=deadline,
+    )
+    name = f"training {index + 1}/{count}" if count > 1 else "training"
+    progress.stage(name, steps)
+    progress.advance(state.step)
+    extra = {"history": history, "steps": steps, "finished": False, "spent": 0.0}
+    if not finished:
+        for record in fit(state, batches, task, plan, step_settings, evaluate):
+            if isinstance(record, EpochRecord):
+                run.append("history.jsonl", record.to_json() | {"member": index})
+                extra["history"] += 1
+                progress.advance(0, epoch=record.epoch, loss=record.train_loss, **{task.score: record.score})
+            else:
+                progress.advance()
+            if checkpoints.due():
+                checkpoints.save(state, extra | {"spent": time.monotonic() - begun})
+        checkpoints.save(state, extra | {"spent": time.monotonic() - begun, "finished": True})
+    assert state.best is not None
+    network.load_state_dict(state.best)
+    network.eval()
+    prediction = predict_rows(network, _ordered(encoded, valid_rows, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last)
+    return Fitted(member, valid_rows, prediction, state.stopper.best, state.stopper.best_epoch + 1, state.epoch), recipe
+
+
+def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:
+    augment = Augment.usual(encoder.inputs["image"]) if "image" in encoder.inputs and recipe.data.augment else None
+    size = min(recipe.train.batch_size or 256, len(rows))
+    return Batches(encoded, torch.from_numpy(rows), batch_size=size, seed=seed, shuffle=True, device=device, augment=augment, drop_last=len(rows) % size == 1)
+
+
+def _ordered(encoded: Encoded, rows: np.ndarray, device: torch.device) -> Batches:
+    return Batches(encoded, torch.from_numpy(rows), batch_size=EVALUATION_BATCH, seed=0, shuffle=False, device=device)
+
+
+def _measured(
+    recipe: Recipe, network: nn.Module, batches: Batches, task: Task, settings: StepSettings, seed: int, progress: Progress
+) -> Recipe:
+    """The recipe with precision, memory layout and rate decided by short trials on copies of the network."""
+    low = {"auto": None, "float32": False, "bfloat16": True}[recipe.train.precision]
+    layout = {"auto": None, "no": False, "yes": True}[recipe.train.channels_last]
+    usual = usual_rate(recipe)
+
+    def optimizer(twin: nn.Module) -> torch.optim.Optimizer:
+        return build_optimizer(twin, recipe.optim, lr=usual)
+
+    trial_rate = recipe.optim.lr or usual / 10  # short of any warm-up, a tenth is safe
+    settings, _ = measure(network, optimizer, batches, task, settings, trial_rate, bfloat16=low, channels_last=layout, seed=seed)
+    changes: dict[str, Any] = {
+        "train__precision": "bfloat16" if settings.bfloat16 else "float32",
+        "train__channels_last": "yes" if settings.channels_last else "no",
+    }
+    if recipe.optim.lr is None:
+        progress.stage("finding the learning rate")
+        changes["optim__lr"] = find_rate(network, optimizer, batches, task, settings, usual=usual, seed=seed).lr
+    return recipe.with_(**changes)
+
+
+def _rate(recipe: Recipe) -> float:
+    assert recipe.optim.lr is not None
+    return recipe.optim.lr
+
+
+def _affordable(recipe: Recipe, state: State, batches: Batches, task: Task, settings: StepSettings, deadline: float | None) -> int:
+    """Updates that the plan may make: all of its epochs, or fewer where a schedule has to end before the time does."""
+    planned = (recipe.train.epochs or 1) * len(batches)
+    if deadline is None or recipe.optim.schedule in ("constant", "plateau"):
+        return planned
+    def optimizer(twin: nn.Module) -> torch.optim.Optimizer:
+        return build_optimizer(twin, recipe.optim, lr=_rate(recipe))
+
+    _, trials = measure(
+        state.network, optimizer, batches, task, settings, _rate(recipe) / 10, bfloat16=settings.bfloat16, channels_last=settings.channels_last
+    )
+    left = 0.9 * (deadline - time.monotonic())  # a tenth for evaluations and for steps that are slower than these ten
+    return max(1, min(planned, int(left / max(trials[0].seconds, 1e-6))))
+
+
+def _evaluation(encoded: Encoded, rows: np.ndarray, task: Task, settings: StepSettings, device: torch.device, seed: int) -> Any:
+    """A function from the network to its metrics on (at most VALID_ROWS of) the validation rows."""
+    if len(rows) > VALID_ROWS:
+        rows = np.sort(numpy_stream(seed, "split", "evaluation").choice(rows, VALID_ROWS, replace=False))
+    batches = _ordered(encoded, rows, device)
+    assert encoded.target is not None
+    chosen = torch.from_numpy(rows)
+    target = encoded.target[chosen].cpu().numpy()
+    weight = None if encoded.weight is None else encoded.weight[chosen].cpu().numpy()
+
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        prediction = predict_rows(network, batches, task, bfloat16=settings.bfloat16, channels_last=settings.channels_last)
+        return task.metrics(prediction, target, weight)
+
+    return evaluate
+
+
+def clear_cache(run: RunFolder) -> None:
+    """Remove encoded data that was mapped from the run folder."""
+    shutil.rmtree(run.path / "cache", ignore_errors=True)

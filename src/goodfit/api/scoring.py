@@ -1,0 +1,171 @@
+"""Using a run: predict a file, score labelled rows, describe the network, list what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from goodfit.api.folder import RunFolder
+from goodfit.api.run import Run
+from goodfit.base.errors import BundleError, DataError, InputError
+from goodfit.base.files import read_json
+from goodfit.base.protocols import Progress, Silent
+from goodfit.base.recipe import Recipe
+from goodfit.bundle.bundle import Bundle
+from goodfit.data.dataset import Dataset
+from goodfit.data.read import read
+from goodfit.data.splits import split
+from goodfit.data.target import detect
+from goodfit.evaluate.ledger import open_test
+from goodfit.evaluate.scores import scores
+from goodfit.models import catalogue
+from goodfit.models.account import describe as account_of
+from goodfit.tasks import catalogue as tasks
+
+_WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".jsonl": "write_ndjson", ".ndjson": "write_ndjson"}
+
+
+def predict(run: str | Path | Run, source: Any, *, device: str | None = None) -> pl.DataFrame:
+    """Predictions for every row of `source`: `prediction`, and `probability_<class>` or `low` and `high`."""
+    return _bundle(run).predict(source, device=device or "cpu")
+
+
+def predict_file(
+    run: str | Path, source: str | Path, out: str | Path | None = None, *, device: str | None = None, progress: Progress | None = None
+) -> tuple[Path, int]:
+    """Predict a file and write CSV, Parquet or JSON lines, by the ending of `out`; returns its path and the rows."""
+    progress = progress or Silent()
+    path = Path(out) if out is not None else Path(f"{Path(source).name.split('.')[0]}.predictions.csv")
+    if path.suffix not in _WRITERS:
+        raise InputError(f"--out must end in {', '.join(_WRITERS)}; {path.name} was given", file=path)
+    if not path.parent.is_dir():
+        raise InputError(f"the folder of --out must exist; {path.parent} does not", file=path)
+    bundle = _bundle(run)
+    progress.stage("reading")
+    data = bundle.read(source)
+    for note in data.notes:
+        progress.say(note.message)
+    progress.stage("predicting")
+    frame = bundle.frame(bundle.decoded(data, device=device or "cpu"))
+    if path.suffix == ".csv":
+        lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
+        frame = frame.with_columns(pl.col(name).list.join(";") for name in lists)
+    part = path.with_name(path.name + ".part")
+    try:
+        getattr(frame, _WRITERS[path.suffix])(part)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written ({error.strerror or error}); give another --out", file=path) from error
+    return path, frame.height
+
+
+def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    """{"metrics": {name: {value, low, high}}, "rows": n} with 95 % bootstrap intervals.
+
+    source None: the run's sealed test rows. That, and a source with the bytes of the run's test file, is entered in the
+    run's ledger, and a second opening is said aloud: a score that was looked at while choosing is no longer honest.
+    """
+    progress = progress or Silent()
+    opened = run if isinstance(run, Run) else None
+    folder = opened.folder if opened else Path(str(run))
+    bundle = opened.bundle if opened else _bundle(folder)
+    if source is None:
+        data, rows = _sealed(RunFolder(folder))
+        count = open_test(folder, "goodfit evaluate", len(rows), data.fingerprint)
+        if count > 1:
+            progress.say(f"the sealed test set has now been opened {count} times; choosing by its score makes the score too good")
+    else:
+        progress.stage("reading")
+        data = bundle.read(source)
+        for note in data.notes:
+            progress.say(note.message)
+        rows = np.arange(data.rows)
+        missing = [name for name in bundle.target.names if name not in data.schema.names]
+        if missing:
+            raise DataError(f"evaluating needs the target column {missing[0]!r}; the rows do not have it, so predict them instead", column=missing[0])
+    progress.stage("scoring")
+    decoded = bundle.decoded(data, device=device or "cpu", rows=rows)
+    target = bundle.target
+    table = data.take(rows)
+    encoded = target.encode(table)
+    weight = _weight(bundle, data, rows)
+    return {"metrics": scores(target, tasks.build(target.to_json()), decoded, encoded, weight, seed=0), "rows": len(rows)}
+
+
+def _weight(bundle: Bundle, data: Dataset, rows: np.ndarray) -> np.ndarray | None:
+    columns = bundle.schema.with_role("weight")
+    if not columns or columns[0].name not in data.schema.names:
+        return None
+    return data.column(columns[0].name).cast(pl.Float64).to_numpy()[rows]
+
+
+def _sealed(run: RunFolder) -> tuple[Dataset, np.ndarray]:
+    """The data and the sealed test rows of a run."""
+    about = run.about
+    if about["source"] is None:
+        raise InputError("the run was trained on a frame; give the rows to evaluate", file=run.path)
+    recipe = run.recipe
+    assert recipe is not None
+    data = read(about["source"], settings=recipe.data, test=about["test"], valid=about["valid"], cache=run.path / "cache")
+    if data.fingerprint != about["fingerprint"]:
+        raise InputError(f"the data have changed since {run.path} was trained (their SHA-256 differs); give the rows to evaluate", file=run.path)
+    target = detect(data, recipe.data)
+    rows = split(data, target, recipe.data, recipe.seed).test
+    if not len(rows):
+        raise InputError("the run has no sealed test rows (data.test_fraction=0); give the rows to evaluate", file=run.path)
+    return data, rows
+
+
+def describe(run: str | Path | Run, *, batch_size: int | None = None) -> dict[str, Any]:
+    """The network layer by layer, and the memory that training it takes, as JSON types."""
+    folder = run.folder if isinstance(run, Run) else Path(run)
+    bundle = _bundle(run)
+    recipe = RunFolder(folder).recipe if (folder / "recipe.yaml").exists() else Recipe()
+    assert recipe is not None
+    size = batch_size or recipe.train.batch_size or 256
+    return network_account(bundle, recipe, size)
+
+
+def network_account(bundle: Bundle, recipe: Recipe, batch_size: int) -> dict[str, Any]:
+    """`describe` for a bundle in memory."""
+    member = bundle.members[0]
+    example = catalogue.example(member.encoder.inputs, batch_size)
+    account = account_of(member.network, example, batch_size, recipe.optim.name or "adamw")
+    return {"model": member.model["name"], "members": len(bundle.members), "batch_size": batch_size} | account.to_json()
+
+
+def report(run: str | Path | Run) -> Path:
+    """Write the run's report.html anew and return its path."""
+    return (run if isinstance(run, Run) else Run(run)).report()
+
+
+def models() -> list[dict[str, Any]]:
+    """The catalogue: name, purpose, inputs, settings, source."""
+    return catalogue.listed()
+
+
+def runs(folder: str | Path = "runs") -> list[dict[str, Any]]:
+    """The runs in a folder, oldest first."""
+    base = Path(folder)
+    if not base.is_dir():
+        raise InputError(f"{folder} is not a folder of runs", file=base)
+    entries = []
+    for path in base.glob("*/run.json"):
+        about = read_json(path)
+        entries.append({"run": str(path.parent)} | {k: about.get(k) for k in ("status", "task", "model", "metric", "score", "seconds", "created")})
+    return sorted(entries, key=lambda entry: entry["created"] or 0)
+
+
+def _bundle(run: str | Path | Run) -> Bundle:
+    if isinstance(run, Run):
+        return run.bundle
+    folder = Path(run)
+    if not folder.exists():
+        raise BundleError(f"{folder} does not exist; give the folder of a finished run", file=folder)
+    if (folder / "bundle.json").is_file():
+        return Bundle.load(folder)
+    return Run(folder).bundle

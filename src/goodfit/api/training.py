@@ -1,0 +1,274 @@
+"""`train`: from a source to a finished run folder.
+
+The walk: read, split, check, encode, decide, measure, train, bundle, review, report. What a killed run needs to go on is on
+the disk before the stage that uses it begins; every stage before training is a function of the data and the recipe alone,
+so a resumed run repeats them to the same bits.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from goodfit import __version__
+from goodfit.api.fitting import Fitted, clear_cache, fit_member, member_seed
+from goodfit.api.folder import RunFolder, environment, latest_unfinished, new_folder, removed_on_refusal
+from goodfit.api.plan import member_count, network_name, resolve
+from goodfit.api.review import half_widths, review
+from goodfit.api.run import Run
+from goodfit.base.errors import CheckpointError, InputError
+from goodfit.base.protocols import Progress, Silent
+from goodfit.base.recipe import Recipe
+from goodfit.bundle.bundle import Bundle
+from goodfit.data.checks import check
+from goodfit.data.dataset import Dataset
+from goodfit.data.encoder import Encoder
+from goodfit.data.read import read
+from goodfit.data.splits import Split, folds, split
+from goodfit.data.target import TargetSpec, detect
+from goodfit.models import catalogue
+from goodfit.tasks import catalogue as tasks
+from goodfit.train.checkpoint import newest_extra
+
+FINISH = 0.12  # share of the time limit that is kept for scores, baselines and the report
+FINISH_LEAST = 4.0  # seconds that these take on a small table
+
+
+def train(
+    source: Any = None,
+    target: str | Iterable[str] | None = None,
+    *,
+    task: str | None = None,
+    recipe: str | Path | Recipe | None = None,
+    sets: Iterable[str] = (),
+    preset: str | None = None,
+    time_limit: float | str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    test: Any = None,
+    valid: Any = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Run:
+    """Train a network on `source` and leave a run folder.
+
+    source: path of a table or of a folder of images, a pandas or polars frame, or a dict of arrays.
+    target: column or columns to predict. test, valid: further sources for the sealed test rows and the validation rows.
+    recipe: a YAML file or a Recipe; `sets` ("optim.lr=1e-3") and keywords (`optim__lr=1e-3`) overrule it.
+    time_limit: seconds, or "10m", for the whole call. out: the folder; `runs/<name>-<n>` when None.
+    resume: go on with the interrupted run in `out` (or `source`, or the latest in `runs/`): it ends in the same bits.
+
+    Raises DataError, SettingError and their kin (all InputError) for what the caller can mend; nothing is left behind then.
+    """
+    begun = time.monotonic()
+    progress = progress or Silent()
+    if resume:
+        unfinished = _unfinished(source, out)
+        if unfinished is not None:
+            return _resume(unfinished, source, test, valid, begun, progress)
+        progress.say("there is nothing to resume yet; starting from the beginning")
+    if source is None:
+        raise InputError("goodfit train needs data: a file, a folder of images, a frame or a dict of arrays")
+    named = {"data__target": target if isinstance(target, str) or target is None else tuple(target), "data__task": task}
+    given = named | {"preset": preset, "train__time_limit": time_limit, "seed": seed, "device": device} | settings
+    request = recipe.with_(**{k: v for k, v in given.items() if v is not None}) if isinstance(recipe, Recipe) else Recipe.build(recipe, sets, **given)
+    folder = new_folder(out, Path(str(source)).name.split(".")[0] if isinstance(source, str | Path) else "run")
+    with removed_on_refusal(folder):
+        run = RunFolder(folder)
+        run.update(
+            status="started",
+            created=time.time(),
+            source=_absolute(source),
+            test=_absolute(test),
+            valid=_absolute(valid),
+            request=request.model_dump(mode="json", exclude_unset=True),
+            command=_command(),
+        )
+        return _run(run, request, source, test, valid, begun, progress)
+
+
+def _unfinished(source: Any, out: str | Path | None) -> Path | None:
+    """The folder of the run to go on with, None where the call names data whose run has not begun."""
+    for place in (out, source):
+        if isinstance(place, str | Path) and (Path(place) / "run.json").is_file():
+            return Path(place)
+    if out is not None and source is not None:
+        return None
+    if source is not None and isinstance(source, str | Path) and not Path(source).exists():
+        raise CheckpointError(f"there is no run in {source} to resume; give the folder of an interrupted run", file=source)
+    if out is not None:
+        raise CheckpointError(f"there is no run in {out} to resume; give the data too to start one", file=out)
+    return latest_unfinished()
+
+
+def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, progress: Progress) -> Run:
+    run = RunFolder(folder)
+    about = run.about
+    if about["status"] == "finished":
+        progress.say(f"{folder} is finished already")
+        return Run(folder)
+    if about["source"] is None and (source is None or isinstance(source, str | Path)):
+        raise CheckpointError(f"{folder} was trained on a frame; give the same frame to resume it", file=folder)
+    request = Recipe.build(None, [], **_flat(about["request"]))
+    given = source if about["source"] is None else about["source"]
+    test = about["test"] if about["test"] is not None else test
+    valid = about["valid"] if about["valid"] is not None else valid
+    return _run(run, request, given, test, valid, begun, progress)
+
+
+def _flat(tree: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for part, branch in tree.items():
+        if isinstance(branch, dict):
+            flat |= {f"{part}__{field}": value for field, value in branch.items()}
+        else:
+            flat[part] = branch
+    return flat
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What the stages before training leave to it."""
+
+    data: Dataset
+    target: TargetSpec
+    split: Split
+    findings: list[Any]
+
+
+def _run(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, begun: float, progress: Progress) -> Run:
+    resolved = run.recipe
+    device = _device(request.device)
+    threads = request.train.threads or os.cpu_count() or 1
+    with _computing(device, threads):
+        prepared = _prepare(run, request, source, test, valid, progress)
+        data, parts = prepared.data, prepared.split
+        recipe = resolved or request
+        name = network_name(request, data.schema, len(parts.train))
+        count = member_count(recipe)
+        begun -= _spent(run)
+        finish = max(FINISH * recipe.train.time_limit, FINISH_LEAST) if recipe.train.time_limit else 0.0
+        fitted: list[Fitted] = []
+        for index, (train_rows, valid_rows) in enumerate(_member_rows(data, prepared.target, parts, recipe, count)):
+            progress.stage("encoding")
+            encoder = Encoder.fit(
+                data, data.schema, prepared.target, train_rows, request.data, member_seed(request.seed, index), scaling=catalogue.scaling(name)
+            )
+            encoded = encoder.encode(data, folder=run.path / "cache" / str(index))
+            if index == 0:
+                for note in encoder.notes:
+                    progress.say(note.message)
+                if resolved is None:
+                    outputs = tasks.build(encoder.target.to_json()).outputs
+                    recipe = resolve(request, encoder.inputs, name=name, rows=len(train_rows), outputs=outputs)
+                    finish = max(FINISH * recipe.train.time_limit, FINISH_LEAST) if recipe.train.time_limit else 0.0
+                run.write("environment.json", environment(str(device), threads))
+            left = None if recipe.train.time_limit is None else begun + recipe.train.time_limit - finish - time.monotonic()
+            deadline = None if left is None else time.monotonic() + max(left / (count - index), 0.5)
+            result, recipe = fit_member(
+                run, recipe, encoder, encoded, train_rows, valid_rows,
+                index=index, count=count, begun=begun, deadline=deadline, device=device, progress=progress,
+            )  # fmt: skip
+            fitted.append(result)
+            del encoded
+        widths = half_widths(data, fitted)
+        about = {"goodfit": __version__, "model": recipe.model.name, "seed": recipe.seed, "fingerprint": data.fingerprint}
+        bundle = Bundle(fitted[0].member.encoder.target, data.schema, [result.member for result in fitted], widths, about=about)
+        bundle.save(run.path / "model")
+        deadline = None if recipe.train.time_limit is None else begun + recipe.train.time_limit
+        review(run, bundle, prepared.data, prepared.target, prepared.split, prepared.findings, recipe, fitted, device, deadline, progress)
+        clear_cache(run)
+        run.update(status="finished", seconds=round(time.monotonic() - begun, 2))
+    finished = Run(run.path)
+    finished.report()
+    return finished
+
+
+def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, progress: Progress) -> _Prepared:
+    """Read, split and check; the same again for a resumed run, whose data must not have changed."""
+    progress.stage("reading")
+    data = read(source, settings=request.data, test=test, valid=valid, cache=run.path / "cache")
+    for note in data.notes:
+        progress.say(note.message)
+    about = run.about
+    if about.get("fingerprint") not in (None, data.fingerprint):
+        raise CheckpointError(f"the data have changed since {run.path} began (their SHA-256 differs); train anew with another --out", file=run.path)
+    target = detect(data, request.data)
+    parts = split(data, target, request.data, request.seed)
+    progress.stage("checking the data")
+    findings = check(data, target, parts, request.seed)
+    for finding in findings:
+        if finding.severity != "remark":
+            progress.say(f"{finding.severity}: {finding.message}")
+    run.write("schema.json", data.schema.to_json())
+    run.write(
+        "data.json",
+        {
+            "files": [path.name for path in data.files],
+            "rows": data.rows,
+            "fingerprint": data.fingerprint,
+            "notes": [note.to_json() for note in data.notes],
+            "split": {"train": len(parts.train), "valid": len(parts.valid), "test": len(parts.test), "how": parts.how},
+        },
+    )
+    run.write("findings.json", [finding.to_json() for finding in findings])
+    run.update(status="running", fingerprint=data.fingerprint, task=target.kind)
+    return _Prepared(data, target, parts, findings)
+
+
+def _member_rows(data: Dataset, target: TargetSpec, parts: Split, recipe: Recipe, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(train rows, validation rows) of each member: the split's own for one, folds of both together for several."""
+    if count == 1:
+        yield parts.train, parts.valid
+        return
+    rows = np.sort(np.concatenate([parts.train, parts.valid]))
+    yield from folds(data, target, rows, count, recipe.data, recipe.seed)
+
+
+def _spent(run: RunFolder) -> float:
+    """Seconds that earlier attempts at this run took, as far as its checkpoints know."""
+    return max((float(extra["spent"]) for extra in newest_extra(run.path / "checkpoints")), default=0.0)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device={name} needs a CUDA device and a CUDA build of torch; there is none here, write --device cpu", value=name)
+    return torch.device(name)
+
+
+@contextmanager
+def _computing(device: torch.device, threads: int) -> Iterator[None]:
+    """Threads and determinism for the time of the run, then as they were."""
+    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for the same bits twice
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_rng_state(state)
+
+
+def _absolute(source: Any) -> str | None:
+    return str(Path(source).resolve()) if isinstance(source, str | Path) else None
+
+
+def _command() -> str:
+    return " ".join(["goodfit", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("goodfit", "__main__.py") else "goodfit.train(...)"

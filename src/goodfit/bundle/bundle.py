@@ -1,0 +1,204 @@
+"""What a run leaves: one folder with networks, encoders and decoding. It predicts without the training data or the engine.
+
+    model/bundle.json            format, target, schema, members, intervals, SHA-256 of every other file
+    model/<k>/encoder.json, encoder.safetensors, network.safetensors
+
+Loading executes nothing: JSON and safetensors only, and a file whose checksum differs is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor, nn
+
+from goodfit.base.errors import BundleError
+from goodfit.base.files import inside, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
+from goodfit.base.protocols import Task
+from goodfit.data.batches import Batches
+from goodfit.data.dataset import Dataset, Schema
+from goodfit.data.encoder import Encoder
+from goodfit.data.read import read_like
+from goodfit.data.target import TargetSpec
+from goodfit.models import catalogue
+from goodfit.tasks import catalogue as tasks
+from goodfit.tasks.inference import predict_rows
+
+FORMAT = 1
+BATCH = 1024  # rows of a prediction batch: large enough to fill two cores, 100 MB of activations at most for tables
+
+
+@dataclass
+class Member:
+    """One network with the encoder that it was trained behind.
+
+    model: {"name", "settings", "inputs"} as `catalogue.build` takes them; `bins` stand apart since they are tensors.
+    """
+
+    encoder: Encoder
+    network: nn.Module
+    model: dict[str, Any]
+    bins: list[Tensor] | None = None
+    bfloat16: bool = False
+    channels_last: bool = False
+
+    @classmethod
+    def build(cls, encoder: Encoder, model: dict[str, Any], outputs: int, bins: list[Tensor] | None = None, **precision: bool) -> Member:
+        """A member with a network of fresh weights; raises SettingError for settings that the network does not take."""
+        inputs = {name: dict(spec) for name, spec in model["inputs"].items()}
+        if bins is not None and "numbers" in inputs:
+            inputs["numbers"]["bins"] = bins
+        return cls(encoder, catalogue.build(model["name"], inputs, outputs, model["settings"]), model, bins, **precision)
+
+    @property
+    def task(self) -> Task:
+        """The task with this member's own standardisation of targets."""
+        return tasks.build(self.encoder.target.to_json())
+
+    def predict(self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Decoded predictions of the rows (all when None), in their order."""
+        encoded = self.encoder.encode(data, rows, with_target=False)
+        network = self.network.to(device)
+        batches = Batches(encoded, torch.arange(encoded.rows), batch_size=BATCH, seed=0, shuffle=False, device=device)
+        return predict_rows(network, batches, self.task, bfloat16=self.bfloat16, channels_last=self.channels_last)
+
+
+@dataclass
+class Bundle:
+    """Members whose decoded predictions are averaged.
+
+    half_widths: {target: w}; a regression's interval is prediction +- w. coverage: the share of rows that it is to hold.
+    """
+
+    target: TargetSpec
+    schema: Schema
+    members: list[Member]
+    half_widths: dict[str, float] = field(default_factory=dict)
+    coverage: float = 0.9
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def decoded(self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The members' mean prediction: {"probability": [n, C]}, {"mean": [n]}, or `<target>/...` of several targets."""
+        return mean_prediction([member.predict(data, device=device, rows=rows) for member in self.members])
+
+    def read(self, source: Any) -> Dataset:
+        """Rows in the form that the bundle was trained on; raises DataError for a column that is missing or of another type."""
+        return source if isinstance(source, Dataset) else read_like(source, self.schema)
+
+    def predict(self, source: Any, *, device: str | torch.device = "cpu") -> pl.DataFrame:
+        """One row per input row: `prediction`, `probability_<class>` for classes, `low` and `high` for regression."""
+        return self.frame(self.decoded(self.read(source), device=device))
+
+    def frame(self, decoded: Mapping[str, np.ndarray]) -> pl.DataFrame:
+        """Decoded predictions as a user reads them. Several targets: the columns are prefixed by `<target>_`."""
+        if self.target.kind != "several":
+            return pl.DataFrame(self._columns(self.target, decoded, ""))
+        columns: dict[str, Any] = {}
+        for part in self.target.parts:
+            own = {name.partition("/")[2]: values for name, values in decoded.items() if name.rpartition("/")[0] == part.names[0]}
+            columns |= self._columns(part, own, f"{part.names[0]}_")
+        return pl.DataFrame(columns)
+
+    def _columns(self, target: TargetSpec, decoded: Mapping[str, np.ndarray], prefix: str) -> dict[str, Any]:
+        if target.kind == "regression":
+            mean = decoded["mean"].astype(np.float64)
+            columns: dict[str, Any] = {f"{prefix}prediction": mean}
+            width = self.half_widths.get(target.names[0])
+            return columns | ({f"{prefix}low": mean - width, f"{prefix}high": mean + width} if width is not None else {})
+        probability = decoded["probability"].astype(np.float64)
+        classes = list(target.classes or ())
+        named = {f"{prefix}probability_{label}": probability[:, index] for index, label in enumerate(classes)}
+        if target.kind == "multilabel":
+            chosen = probability >= 0.5
+            labels = [[str(classes[i]) for i in np.flatnonzero(row)] for row in chosen]
+            return {f"{prefix}prediction": pl.Series(labels, dtype=pl.List(pl.String))} | named
+        return {f"{prefix}prediction": pl.Series([classes[i] for i in probability.argmax(1)])} | named
+
+    def save(self, folder: Path) -> None:
+        """Write the folder whole or not at all: under another name first, then renamed."""
+        part = folder.with_name(folder.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        files, members = {}, []
+        for index, member in enumerate(self.members):
+            place = part / str(index)
+            place.mkdir()
+            member.encoder.save(place)
+            bins = {f"bins/{i:05d}": tensor for i, tensor in enumerate(member.bins or [])}
+            write_tensors(place / "network.safetensors", dict(member.network.state_dict()) | bins)
+            for path in sorted(place.iterdir()):
+                files[f"{index}/{path.name}"] = sha256_of(path)
+            members.append({"model": member.model, "bfloat16": member.bfloat16, "channels_last": member.channels_last})
+        document = {
+            "format": FORMAT,
+            "target": self.target.to_json(),
+            "schema": self.schema.to_json(),
+            "members": members,
+            "half_widths": self.half_widths,
+            "coverage": self.coverage,
+            "about": self.about,
+            "files": files,
+        }
+        write_json(part / "bundle.json", document)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+        sync_folder(folder.parent)
+
+    @classmethod
+    def load(cls, folder: Path) -> Bundle:
+        """Read a bundle back. Raises BundleError for a file that is missing, altered, or of a later format."""
+        if not folder.is_dir():
+            raise BundleError(f"{folder} is not a model folder; give the folder of a finished run", file=folder)
+        document = read_json(folder / "bundle.json")
+        try:
+            if document["format"] != FORMAT:
+                raise BundleError(
+                    f"the model was written in format {document['format']}, this version reads {FORMAT}; use the goodfit that wrote it ({document['about'].get('goodfit')})",
+                    file=folder / "bundle.json",
+                )
+            files = document["files"]
+            for name, digest in files.items():
+                path = inside(folder, name)
+                if not path.is_file():
+                    raise BundleError(f"{name} is missing in {folder}; the model folder must be copied whole", file=path)
+                if sha256_of(path) != digest:
+                    raise BundleError(f"{name} was changed after it was written (its SHA-256 differs); restore the file", file=path)
+            target = TargetSpec.from_json(document["target"])
+            members = []
+            for index, entry in enumerate(document["members"]):
+                place = inside(folder, str(index))
+                if f"{index}/network.safetensors" not in files:
+                    raise BundleError(f"bundle.json names no checksum for {index}/network.safetensors; the model folder is damaged", file=folder)
+                encoder = Encoder.load(place)
+                weights = read_tensors(place / "network.safetensors", sha256=files[f"{index}/network.safetensors"])
+                precision = {"bfloat16": bool(entry["bfloat16"]), "channels_last": bool(entry["channels_last"])}
+                bins = [weights.pop(name) for name in sorted(weights) if name.startswith("bins/")]
+                outputs = tasks.build(encoder.target.to_json()).outputs
+                member = Member.build(encoder, entry["model"], outputs, bins or None, **precision)
+                member.network.load_state_dict(weights)
+                member.network.eval()
+                members.append(member)
+            return cls(
+                target,
+                Schema.from_json(document["schema"]),
+                members,
+                dict(document["half_widths"]),
+                float(document["coverage"]),
+                dict(document["about"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise BundleError(f"{folder / 'bundle.json'} does not describe a model that can be built ({error})", file=folder) from error
+
+
+def mean_prediction(predictions: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The mean over members of each decoded array."""
+    return {name: np.mean([prediction[name] for prediction in predictions], axis=0) for name in predictions[0]}

@@ -1,0 +1,248 @@
+"""The command line: parse, call one function of the API, print.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit 0 done, 2 the input or the call is
+wrong, 3 a fault is confirmed, 1 our own failure.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+app = typer.Typer(
+    name="goodfit",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Turn data into a neural network that works, and tell why when it does not.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; words go to stderr.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as optim.lr=0.001; may be repeated.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+
+
+@app.command()
+def train(
+    data: Annotated[str | None, typer.Argument(help="A table (CSV, TSV, JSON lines, Parquet, Arrow) or a folder with a folder of images per class.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass, multilabel or regression; found when not given.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
+    sets: Sets = None,
+    preset: Annotated[str | None, typer.Option(help="fast, good (default) or best.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Such as 90s, 10m, 1h.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The one seed of all random numbers.")] = None,
+    device: Device = None,
+    test: Annotated[str | None, typer.Option(help="File with the test rows.")] = None,
+    valid: Annotated[str | None, typer.Option(help="File with the validation rows.")] = None,
+    out: Annotated[str | None, typer.Option(help="Folder of the run; runs/<name>-<n> when not given.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run: its folder as DATA or --out, or the latest in runs/.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network on DATA and leave a folder that predicts."""
+    from goodfit import api
+    from goodfit.cli.progress import Bars
+    from goodfit.report.terminal import summary
+
+    with Bars(quiet=as_json) as bars:
+        run = api.train(
+            data, target, task=task, recipe=recipe, sets=sets or (), preset=preset, time_limit=time_limit, seed=seed, device=device,
+            test=test, valid=valid, out=out, resume=resume, progress=bars,
+        )  # fmt: skip
+    if as_json:
+        _print_json(run.to_json())
+    else:
+        from rich.console import Console
+
+        Console().print(summary(run.folder))
+
+
+@app.command()
+def predict(
+    run: Annotated[str, typer.Argument(help="Folder of a run, or its model folder.")],
+    data: Annotated[str, typer.Argument(help="New rows with the columns of the training data.")],
+    out: Annotated[str | None, typer.Option(help="File to write: .csv, .parquet or .jsonl; DATA's name with .predictions.csv when not given.")] = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Predict every row of DATA."""
+    from goodfit import api
+    from goodfit.cli.progress import Bars
+
+    with Bars(quiet=as_json) as bars:
+        path, rows = api.predict_file(run, data, out, device=device, progress=bars)
+    if as_json:
+        _print_json({"output": str(path), "rows": rows})
+    else:
+        typer.echo(f"{rows} predictions in {path}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="Folder of a run.")],
+    data: Annotated[str | None, typer.Argument(help="Labelled rows; the run's sealed test set when not given, which is recorded.")] = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Score a run on labelled rows, each metric with a 95 % bootstrap interval."""
+    from goodfit import api
+    from goodfit.cli.progress import Bars
+
+    with Bars(quiet=as_json) as bars:
+        result = api.evaluate(run, data, device=device, progress=bars)
+    if as_json:
+        _print_json(result)
+        return
+    from goodfit.cli.tables import score_table
+
+    _show(score_table(result["metrics"], result["rows"]))
+
+
+@app.command()
+def describe(
+    run: Annotated[str, typer.Argument(help="Folder of a run.")],
+    batch_size: Annotated[int | None, typer.Option(help="Rows of a batch; that of the training when not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the network layer by layer: shapes, parameters, multiply-adds, memory."""
+    from goodfit import api
+
+    account = api.describe(run, batch_size=batch_size)
+    if as_json:
+        _print_json(account)
+        return
+    from goodfit.cli.tables import layer_table
+
+    _show(layer_table(account))
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the networks: what each is for, what it reads, where it comes from."""
+    from goodfit import api
+
+    entries = api.models()
+    if as_json:
+        _print_json(entries)
+        return
+    from goodfit.cli.tables import model_table
+
+    _show(model_table(entries))
+
+
+@app.command()
+def settings(as_json: Json = False) -> None:
+    """List every setting of `--set` and of recipe files, with its bounds."""
+    from goodfit.base.recipe import bound
+    from goodfit.base.recipe import settings as every_setting
+
+    rows = [{"name": name, "what": what, "bound": _bound_text(bound(name))} for name, what in every_setting().items()]
+    if as_json:
+        _print_json(rows)
+        return
+    from goodfit.cli.tables import setting_table
+
+    _show(setting_table(rows))
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="Folder of a run.")],
+    as_json: Json = False,
+) -> None:
+    """Write RUN/report.html anew from the run's records."""
+    from goodfit import api
+
+    path = api.report(run)
+    if as_json:
+        _print_json({"report": str(path)})
+    else:
+        typer.echo(str(path))
+
+
+@app.command()
+def runs(
+    folder: Annotated[str, typer.Argument(help="Folder of runs.")] = "runs",
+    as_json: Json = False,
+) -> None:
+    """List the runs in a folder."""
+    from goodfit import api
+
+    entries = api.runs(folder)
+    if as_json:
+        _print_json(entries)
+        return
+    from goodfit.cli.tables import run_table
+
+    _show(run_table(entries))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code; as a console script, exit with it."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        code = app(args=arguments, standalone_mode=False)
+        result = code if isinstance(code, int) else 0
+    except click.exceptions.Exit as stop:
+        result = stop.exit_code
+    except click.ClickException as error:
+        result = _fail({"kind": "call", "message": _call_sentence(error)}, "--json" in arguments, 2)
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("interrupted; go on with the same command and --resume", err=True)
+        result = 130
+    except BrokenPipeError:
+        result = 0
+    except Exception as error:  # the one place where errors become exit codes; what is not ours is re-raised below
+        from goodfit.base.errors import GoodfitError
+
+        if not isinstance(error, GoodfitError):
+            raise
+        result = _fail(error.to_json(), "--json" in arguments, error.exit_code)
+    if argv is None:
+        sys.exit(result)
+    return result
+
+
+def _call_sentence(error: click.ClickException) -> str:
+    sentence = error.format_message().strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "goodfit"
+    return f"{sentence[:1].lower()}{sentence[1:]}; see `{path} --help`"
+
+
+def _fail(error: dict[str, Any], as_json: bool, code: int) -> int:
+    if as_json:
+        _print_json({"error": error})
+    place = ", ".join(f"{name} {error[name]}" for name in ("row", "column") if name in error and str(error[name]) not in error["message"])
+    file = error.get("file")
+    where = f"{file}: " if file and file not in error["message"] and Path(file).name not in error["message"] else ""
+    typer.echo(f"goodfit: {where}{error['message']}" + (f" ({place})" if place else ""), err=True)
+    return code
+
+
+def _bound_text(limits: Any) -> str:
+    if limits is None:
+        return ""
+    low = "" if limits.low is None else f"{'>' if limits.low_open else '>='} {limits.low:g}"
+    high = "" if limits.high is None else f"{'<' if limits.high_open else '<='} {limits.high:g}"
+    return ", ".join(part for part in (low, high) if part)
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def _show(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console().print(renderable)
+
+
+if __name__ == "__main__":
+    main()

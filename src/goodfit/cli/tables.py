@@ -1,0 +1,81 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+
+def score_table(metrics: dict[str, dict[str, float]], rows: int) -> Table:
+    """Metrics with their 95 % intervals."""
+    table = Table(title=f"Scores on {rows:,} rows", title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for name, score in metrics.items():
+        table.add_row(name, f"{score['value']:.4f}", f"{score['low']:.4f} to {score['high']:.4f}")
+    return table
+
+
+def layer_table(account: dict[str, Any]) -> Group:
+    """The network layer by layer, and what training it takes."""
+    table = Table(title=f"{account['model']}, batch of {account['batch_size']}", title_justify="left")
+    for name, justify in (("layer", "left"), ("kind", "left"), ("output", "left"), ("parameters", "right"), ("multiply-adds", "right"), ("activations", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for row in account["rows"]:
+        shape = " x ".join(str(size) for size in row["shape"])
+        table.add_row(row["name"], row["kind"], shape, f"{row['parameters']:,}", _short(row["multiply_adds"]), _bytes(row["activation_bytes"]))
+    total = Text(
+        f"{account['parameters']:,} parameters, {_short(account['multiply_adds'])} multiply-adds a batch, "
+        f"training memory about {_bytes(account['training_bytes'])}"
+    )
+    return Group(table, total)
+
+
+def model_table(entries: list[dict[str, Any]]) -> Table:
+    """The catalogue."""
+    table = Table(show_lines=False)
+    for name in ("name", "for", "inputs", "settings", "source"):
+        table.add_column(name)
+    for entry in entries:
+        table.add_row(entry["name"], entry["purpose"], ", ".join(entry["inputs"]), ", ".join(entry["settings"]), entry["source"])
+    return table
+
+
+def setting_table(rows: list[dict[str, str]]) -> Table:
+    """All settings with their bounds."""
+    table = Table()
+    for name in ("setting", "bound", "what it is"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(row["name"], row["bound"], row["what"])
+    return table
+
+
+def run_table(entries: list[dict[str, Any]]) -> Table:
+    """Runs with their state and score."""
+    table = Table()
+    for name in ("run", "status", "task", "model", "score", "seconds"):
+        table.add_column(name)
+    for entry in entries:
+        score = "" if entry.get("score") is None else f"{entry['metric']} {entry['score']:.4f}"
+        seconds = "" if entry.get("seconds") is None else f"{entry['seconds']:.0f}"
+        table.add_row(entry["run"], entry["status"], entry.get("task") or "", entry.get("model") or "", score, seconds)
+    return table
+
+
+def _short(number: float) -> str:
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.0f}"
+
+
+def _bytes(number: float) -> str:
+    for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.0f} B"

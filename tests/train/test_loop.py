@@ -1,0 +1,227 @@
+"""The loop against a loop written by hand, and against itself interrupted at every kind of place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from goodfit.base.errors import CheckpointError, TrainingError
+from goodfit.base.recipe import OptimPart
+from goodfit.base.records import Batch, EpochRecord, StepRecord
+from goodfit.base.streams import derive, torch_stream
+from goodfit.optim import schedule
+from goodfit.optim.average import Average
+from goodfit.optim.build import build
+from goodfit.train.checkpoint import Checkpoints
+from goodfit.train.loop import Plan, fit
+from goodfit.train.state import State, Stopper
+from goodfit.train.step import StepSettings, step
+
+ROWS, FEATURES, CLASSES = 90, 6, 3
+OPTIMISERS = ["sgd", "adagrad", "rmsprop", "adam", "adamw", "muon"]
+
+
+@dataclass
+class Rows:
+    """Batches over random rows, in an order of (seed, epoch)."""
+
+    x: Tensor
+    y: Tensor
+    batch_size: int = 32
+    weight: Tensor | None = None
+
+    def __len__(self) -> int:
+        return -(-len(self.y) // self.batch_size)
+
+    def batch(self, epoch: int, position: int) -> Batch:
+        order = torch.randperm(len(self.y), generator=torch_stream(0, "order", epoch))
+        rows = order[position * self.batch_size : (position + 1) * self.batch_size]
+        return Batch({"numbers": self.x[rows]}, self.y[rows], None if self.weight is None else self.weight[rows], rows)
+
+
+class Classes:
+    outputs, score, maximise = CLASSES, "log_loss", False
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(output, target, reduction="none")
+
+    def decode(self, output: Tensor) -> dict[str, Tensor]:
+        return {"probability": output.softmax(-1)}
+
+    def metrics(self, prediction: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray | None = None) -> dict[str, float]:
+        return {"log_loss": float(-np.log(prediction["probability"][np.arange(len(target)), target]).mean())}
+
+
+class Network(nn.Module):
+    def __init__(self, dropout: float = 0.2, norm: bool = True) -> None:
+        super().__init__()
+        hidden = [nn.Linear(FEATURES, 16), nn.BatchNorm1d(16) if norm else nn.Identity(), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*hidden, nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, CLASSES))
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        return self.layers(numbers)
+
+
+def _rows(**changes: object) -> Rows:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(ROWS, FEATURES, generator=generator)
+    return Rows(x, (x[:, 0] > 0).long() + (x[:, 1] > 0.5).long(), **changes)  # type: ignore[arg-type]
+
+
+def _state(name: str = "adamw", **network: object) -> State:
+    torch.manual_seed(3)
+    net = Network(**network)  # type: ignore[arg-type]
+    settings = OptimPart(name=name, lr=0.01)  # type: ignore[arg-type]
+    return State(net, build(net, settings, lr=0.01), Stopper(False, None), Average(net, 0.9), seed=7)
+
+
+def _evaluate(rows: Rows):
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        with torch.no_grad():
+            return {"log_loss": float(nn.functional.cross_entropy(network(rows.x), rows.y))}
+
+    return evaluate
+
+
+def _equal(a: State, b: State) -> bool:
+    (x, _), (y, _) = a.to_records(), b.to_records()
+    return x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
+
+
+def test_same_as_a_loop_by_hand() -> None:
+    rows, state = _rows(), _state()
+    torch.manual_seed(3)
+    twin = Network()
+    optimizer = torch.optim.AdamW(
+        [{"params": [p for n, p in twin.named_parameters() if p.dim() == 2], "weight_decay": 3e-4},
+         {"params": [p for n, p in twin.named_parameters() if p.dim() != 2], "weight_decay": 0.0}], lr=0.01, fused=True,
+    )  # fmt: skip
+    count = 0
+    for epoch in range(4):
+        for position in range(len(rows)):
+            batch = rows.batch(epoch, position)
+            torch.manual_seed(derive(7, "dropout", count))
+            nn.functional.cross_entropy(twin(batch.inputs["numbers"]), batch.target).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            count += 1
+    list(fit(state, rows, Classes(), Plan(epochs=4, lr=0.01, score="log_loss"), StepSettings(), _evaluate(rows)))
+    for name, tensor in twin.state_dict().items():
+        assert torch.equal(state.network.state_dict()[name], tensor), name
+
+
+def test_records_and_best_weights() -> None:
+    rows, state = _rows(), _state()
+    records = list(fit(state, rows, Classes(), Plan(epochs=5, lr=0.01, score="log_loss"), StepSettings(), _evaluate(rows)))
+    steps = [r for r in records if isinstance(r, StepRecord)]
+    epochs = [r for r in records if isinstance(r, EpochRecord)]
+    assert [r.step for r in steps] == list(range(1, 16))
+    assert [r.epoch for r in epochs] == [1, 2, 3, 4, 5]
+    best = min(epochs, key=lambda r: r.score)
+    assert state.stopper.best == best.score
+    assert state.best is not None
+    network = Network()
+    network.load_state_dict(state.best)
+    assert _evaluate(rows)(network.eval())["log_loss"] == pytest.approx(best.score, abs=1e-6)
+
+
+def test_stops_when_nothing_is_gained() -> None:
+    rows, state = _rows(), _state()
+    state.stopper.patience = 3
+    scores = iter([1.0, 0.5, 0.6, 0.7, float("nan"), 0.1])
+    list(fit(state, rows, Classes(), Plan(epochs=50, lr=0.01, score="s"), StepSettings(), lambda network: {"s": next(scores)}))
+    assert state.evaluations == 5
+    assert state.stopper.best == 0.5
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("stop", [1, 4, 7])
+def test_resumed_equals_uninterrupted(name: str, stop: int, tmp_path) -> None:
+    rows, plan = _rows(), Plan(epochs=4, lr=0.01, score="log_loss", factor=lambda s: 1 / (1 + s))
+    settings = StepSettings(clip=1.0, mixup=0.2, l1=1e-4, max_norm=2.0)
+    whole = _state(name)
+    list(fit(whole, rows, Classes(), plan, settings, _evaluate(rows)))
+    first = _state(name)
+    for record in fit(first, rows, Classes(), plan, settings, _evaluate(rows)):
+        if isinstance(record, StepRecord) and record.step == stop:
+            break
+    Checkpoints(tmp_path).save(first, {"history": 1})
+    second = _state(name)
+    with torch.no_grad():
+        for parameter in second.network.parameters():
+            parameter.zero_()
+    assert Checkpoints(tmp_path).load(second) == {"history": 1}
+    list(fit(second, rows, Classes(), plan, settings, _evaluate(rows)))
+    assert _equal(whole, second)
+    assert whole.best is not None
+    assert second.best is not None
+    assert all(torch.equal(whole.best[k], second.best[k]) for k in whole.best)
+
+
+@pytest.mark.parametrize("parts", [2, 5])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_accumulated_equals_the_large_batch(parts: int, weighted: bool) -> None:
+    weight = torch.rand(ROWS, generator=torch.Generator().manual_seed(2)) if weighted else None
+    rows, states = _rows(weight=weight), []
+    for accumulate in (1, parts):
+        state = _state("sgd", dropout=0.0, norm=False)
+        state.network.double()
+        rows.x = rows.x.double()
+        state.average = None
+        list(fit(state, rows, Classes(), Plan(epochs=3, lr=0.05, score="-"), StepSettings(accumulate=accumulate)))
+        states.append(state)
+    for a, b in zip(states[0].network.parameters(), states[1].network.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update() -> None:
+    rows, state = _rows(), _state()
+    rows.x[5] = float("nan")
+    before = {name: tensor.clone() for name, tensor in state.network.named_parameters()}
+    with pytest.raises(TrainingError, match="not finite"):
+        while True:
+            position = next(p for p in range(len(rows)) if 5 in rows.batch(0, p).rows)
+            step(state, rows.batch(0, position), Classes(), StepSettings(), 0.1)
+    assert all(torch.equal(before[name], tensor) for name, tensor in state.network.named_parameters())
+
+
+def test_damaged_checkpoint_falls_back_and_says_so(tmp_path) -> None:
+    rows, state, said = _rows(), _state(), []
+    checkpoints = Checkpoints(tmp_path)
+    for record in fit(state, rows, Classes(), Plan(epochs=2, lr=0.01, score="log_loss"), StepSettings(), _evaluate(rows)):
+        if isinstance(record, StepRecord) and record.step in (2, 4):
+            checkpoints.save(state)
+    damaged = tmp_path / "last" / "4.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-3] ^= 1
+    damaged.write_bytes(content)
+    other = _state()
+    assert Checkpoints(tmp_path).load(other, said.append) == {}
+    assert other.step == 2
+    assert "update 4 is damaged" in said[0]
+    (tmp_path / "last" / "2.json").write_text("{")
+    with pytest.raises(CheckpointError, match="none of the 2"):
+        Checkpoints(tmp_path).load(_state())
+
+
+def test_only_two_checkpoints_are_kept(tmp_path) -> None:
+    rows, state = _rows(), _state()
+    checkpoints = Checkpoints(tmp_path)
+    for record in fit(state, rows, Classes(), Plan(epochs=4, lr=0.01, score="log_loss"), StepSettings(), _evaluate(rows)):
+        if isinstance(record, StepRecord):
+            checkpoints.save(state)
+    assert sorted(p.name for p in (tmp_path / "last").iterdir()) == ["11.json", "11.safetensors", "12.json", "12.safetensors"]
+    assert len(list((tmp_path / "best").iterdir())) <= 2
+
+
+@pytest.mark.parametrize("name", ["step", "cosine", "one-cycle", "wsd"])
+def test_schedules_reach_the_optimiser(name: str) -> None:
+    rows, state, settings = _rows(), _state(), OptimPart(schedule=name, lr=0.01)  # type: ignore[arg-type]
+    plan = Plan(epochs=4, lr=0.01, score="log_loss", factor=lambda s: schedule.factor(settings, s, 12))
+    rates = [r.lr for r in fit(state, rows, Classes(), plan) if isinstance(r, StepRecord)]
+    assert rates == [0.01 * schedule.factor(settings, s, 12) for s in range(12)]
+    assert len(set(rates)) > 1
