@@ -16,11 +16,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+
+from goodfit.cli.main import main
+
+sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test modules by their path and adds none
+
 from cases import CASES, ON_RUN, PREDICT, Case
 from damage import DAMAGES, WITNESS
 from make_inputs import BUILDERS
-
-from goodfit.cli.main import main
 
 INPUTS = Path(__file__).parent / "inputs"
 KINDS = {"call", "data", "setting", "bundle", "checkpoint", "storage", "missing-extra", "training", "input"}
