@@ -6,6 +6,8 @@ POSIX makes atomic. A process killed at any instant leaves the file before or th
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -33,17 +35,19 @@ def write_bytes(path: Path, content: bytes) -> str:
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what refused the write may refuse this too
+            temporary.unlink()
+        remedy = "free some space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose a folder that can be written to"
         raise StorageError(
-            f"writing {path.name} failed: {error.strerror or error}; the version before is kept. Free some space, then go on with --resume",
-            file=path,
+            f"{path.name} cannot be written: {error.strerror or error}; what stood there before is whole; {remedy}", file=path
         ) from error
     return hashlib.sha256(content).hexdigest()
 
 
 def write_json(path: Path, document: Any) -> str:
     """Write one JSON document atomically; not-a-number becomes null, since JSON has no word for it."""
-    return write_bytes(path, (json.dumps(plain(document), indent=1, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(plain(document), indent=1, ensure_ascii=False) + "\n"
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))  # half a surrogate pair becomes JSON's own \udXXX
 
 
 def read_json(path: Path, *, limit: int = 1 << 28) -> Any:
@@ -52,6 +56,8 @@ def read_json(path: Path, *, limit: int = 1 << 28) -> Any:
         if path.stat().st_size > limit:
             raise BundleError(f"{path.name} is larger than {limit} bytes, which goodfit never writes", file=path)
         return json.loads(path.read_bytes())
+    except BundleError:
+        raise
     except FileNotFoundError:
         raise BundleError(f"{path.name} is missing in {path.parent}; give the folder of a finished run", file=path) from None
     except (ValueError, RecursionError, OSError) as error:
@@ -69,7 +75,7 @@ def read_tensors(path: Path, *, sha256: str | None = None) -> dict[str, torch.Te
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path.name} is missing in {path.parent}", file=path) from error
+        raise BundleError(f"{path.name} in {path.parent} cannot be read: {error.strerror or error}; restore the file", file=path) from error
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise BundleError(f"{path.name} was changed after it was written (its SHA-256 differs); restore the file", file=path)
     try:
@@ -101,8 +107,12 @@ def sync_folder(folder: Path) -> None:
 
 def inside(folder: Path, name: str) -> Path:
     """The path of `name` below `folder`; raises BundleError when it leaves the folder (`..`, absolute, by a link)."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    try:
+        path = (folder / name).resolve()
+        leaves = not path.is_relative_to(folder.resolve())
+    except (ValueError, OSError, RuntimeError):  # a NUL byte, a name too long, links in a circle
+        path, leaves = folder, True
+    if leaves:
         raise BundleError(f"the path {name!r} leaves the folder {folder}; paths must stay inside it", file=folder, value=name)
     return path
 

@@ -20,7 +20,8 @@ def derive(seed: int, *names: str | int) -> int:
     >>> derive(0, "order", 1) == derive(0, "order", 1), derive(0, "order", 1) == derive(0, "order", 2)
     (True, False)
     """
-    text = repr((int(seed), *names)).encode()
+    plain = tuple(name if isinstance(name, str) else int(name) for name in names)  # numpy's integers print unlike Python's
+    text = repr((int(seed), *plain)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 

@@ -1,0 +1,157 @@
+"""The settings of a run, part by part. Each bound stands once, in the field that it bounds.
+
+`None` means *chosen from the data*. `json_schema_extra` says how a number is searched: on a log scale, over which range.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+
+def _seconds(value: Any) -> Any:
+    """`90`, `"90s"`, `"10m"`, `"1.5h"` -> seconds."""
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|min|sec)?\s*", value)):
+        return float(match[1]) * {"s": 1, "sec": 1, None: 1, "m": 60, "min": 60, "h": 3600}[match[2]]
+    return value
+
+
+def _names(value: Any) -> Any:
+    """`"a,b"` -> `("a", "b")`; a list stays one. Columns may be named by numbers."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list | tuple):
+        return tuple(str(item) if isinstance(item, int | float) and not isinstance(item, bool) else item for item in value)
+    return (str(value),) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+def _is_numeric(annotation: Any) -> bool:
+    """Whether a type is a number, or a union or an annotation of one."""
+    return annotation in (int, float) or any(_is_numeric(inner) for inner in get_args(annotation))
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """`train.epochs: yes` is a mistake, not one epoch: pydantic alone would take true for 1."""
+        if isinstance(value, bool) and _is_numeric(cls.model_fields[info.field_name or ""].annotation):
+            raise PydanticCustomError("float_type", "must be a number")
+        return value
+
+
+class DataPart(Part):
+    target: Names = Field(default=(), description="column or columns to predict")
+    task: Literal["binary", "multiclass", "multilabel", "regression", "several"] | None = Field(
+        default=None, description="found from the target when None"
+    )
+    kinds: dict[str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image"]] = Field(
+        default_factory=dict, description="kinds of columns where the guess is to be overruled"
+    )
+    drop: Names = Field(default=(), description="columns to leave out")
+    weight: str | None = Field(default=None, description="column of sample weights, not negative")
+    split: str | None = Field(default=None, description="column that says train, valid or test for each row")
+    group: str | None = Field(default=None, description="column whose rows must stay in one part")
+    time: str | None = Field(default=None, description="column to split by: the latest rows are the test set")
+    valid_fraction: float = Field(default=0.15, gt=0, lt=0.9, description="share of the rows for validation")
+    test_fraction: float = Field(default=0.15, ge=0, lt=0.9, description="share of the rows for the sealed test set; 0 for none")
+    balance: Literal["none", "classes"] = Field(default="none", description="weight classes by the inverse of their frequency")
+    image_size: int | None = Field(default=None, ge=8, le=1024, description="side of the square that images are brought to, pixels")
+    augment: bool = Field(default=True, description="augment images in training")
+    vocabulary: int = Field(default=30_000, ge=100, le=1_000_000, description="largest number of tokens learned from the training rows")
+    tokens: Literal["word", "bpe"] = Field(default="word", description="kind of vocabulary; bpe needs the extra 'text'")
+    max_tokens: int = Field(default=256, ge=4, le=65_536, description="tokens of a text that the network sees; the rest is cut")
+    memory: float | None = Field(
+        default=None, gt=0, description="GiB of encoded data that stay in memory; more is memory-mapped. A quarter of the machine when None"
+    )
+
+
+class ModelPart(Part):
+    name: str | None = Field(default=None, description="name in the catalogue, see `goodfit models`; chosen from the data when None")
+    width: int | None = Field(default=None, ge=1, le=16_384, description="units of a hidden layer, or channels of the first block")
+    depth: int | None = Field(default=None, ge=0, le=1_000, description="hidden layers or blocks")
+    members: int | None = Field(default=None, ge=1, le=512, description="K, the networks inside a TabM")
+    dropout: float | None = Field(default=None, ge=0, lt=1, description="probability that a hidden unit is zeroed in training")
+    activation: Literal["relu", "leaky_relu", "gelu", "selu", "tanh", "sigmoid", "silu"] | None = Field(
+        default=None, description="hidden activation"
+    )
+    norm: Literal["none", "batch", "layer"] | None = Field(default=None, description="normalisation between linear map and activation")
+    embedding: Literal["none", "piecewise", "periodic"] | None = Field(default=None, description="embedding of numbers")
+    embedding_dim: int | None = Field(default=None, ge=1, le=1_024, description="dimensions of a number's, category's or token's embedding")
+    bins: int | None = Field(default=None, ge=2, le=1_024, description="quantile bins of a piecewise-linear embedding")
+    heads: int | None = Field(default=None, ge=1, le=256, description="attention heads")
+    bidirectional: bool | None = Field(default=None, description="read the sequence in both directions")
+
+
+class OptimPart(Part):
+    name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "muon"] | None = Field(default=None, description="optimiser")
+    lr: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="learning rate; found by a range test when None",
+        json_schema_extra={"log": True, "search": [1e-5, 1e-1]},
+    )
+    weight_decay: float | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="decoupled weight decay per unit of rate",
+        json_schema_extra={"log": True, "search": [1e-6, 1e-1]},
+    )
+    momentum: float | None = Field(default=None, ge=0, lt=1, description="momentum; SGD 0.9, Muon 0.95, RMSprop 0 when None")
+    nesterov: bool = Field(default=True, description="Nesterov's momentum in SGD and Muon")
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="decay of Adam's first moment")
+    beta2: float | None = Field(default=None, ge=0, lt=1, description="decay of the second moment; Adam 0.999, RMSprop 0.99 when None")
+    eps: float = Field(default=1e-8, gt=0, le=1, description="added to the root of the second moment")
+    muon_lr: float = Field(default=0.015, gt=0, le=10, description="Muon's rate for hidden matrices; optim.lr serves the rest")
+    schedule: Literal["constant", "step", "cosine", "one-cycle", "wsd", "plateau"] | None = Field(
+        default=None, description="course of the rate"
+    )
+    warmup: float | None = Field(default=None, ge=0, lt=1, description="share of the updates over which the rate rises from 0")
+    step_every: float = Field(default=1 / 3, gt=0, le=1, description="share of the updates between steps of the step schedule")
+    step_factor: float = Field(default=0.1, gt=0, lt=1, description="factor of a step, and of a reduction on plateau")
+    decay_share: float = Field(default=0.2, gt=0, le=1, description="share of the updates over which warm-up-stable-decay falls to 0")
+    plateau_patience: int = Field(default=5, ge=1, le=1_000, description="evaluations without gain before the rate is reduced")
+    l1: float = Field(default=0.0, ge=0, le=10, description="coefficient of the sum of absolute weights, added to the loss")
+    l2: float = Field(default=0.0, ge=0, le=10, description="coefficient of half the sum of squared weights, added to the loss")
+    max_norm: float | None = Field(default=None, gt=0, le=1e6, description="largest norm of a unit's incoming weights")
+    clip: float | None = Field(default=None, gt=0, le=1e6, description="largest norm of the whole gradient")
+    ema: float | None = Field(default=None, gt=0, lt=1, description="decay per update of the average of the weights that is evaluated")
+
+
+class TrainPart(Part):
+    epochs: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="a fixed number of passes; early stopping and time limit decide when None"
+    )
+    patience: int | None = Field(default=None, ge=1, le=100_000, description="evaluations without gain before training stops")
+    batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_048_576,
+        description="rows of an update, chosen by rows and memory when None",
+        json_schema_extra={"log": True, "search": [16, 4096]},
+    )
+    accumulate: int = Field(default=1, ge=1, le=4_096, description="parts that a batch is computed in, for less memory and the same update")
+    time_limit: Seconds | None = Field(
+        default=None, gt=0, le=3.2e7, description="seconds, or '10m', '1h': from the call to the end of training"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(default="auto", description="auto measures ten steps of each")
+    channels_last: Literal["auto", "yes", "no"] = Field(
+        default="auto", description="memory layout of images; auto measures ten steps of each"
+    )
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    mixup: float = Field(default=0.0, ge=0, le=10, description="parameter of the Beta distribution that mixes pairs of samples; 0 for none")
+    members: int | None = Field(
+        default=None, ge=1, le=256, description="networks trained with different seeds and validation rows, averaged"
+    )
+    threads: int | None = Field(default=None, ge=1, le=1_024, description="threads of computation; the machine's cores when None")
