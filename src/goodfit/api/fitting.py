@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -105,13 +106,13 @@ def fit_member(
         schedule.Plateau(recipe.optim, maximise=task.maximise) if recipe.optim.schedule == "plateau" else None,
         seed=seed,
     )
-    checkpoints = Checkpoints(run.path / "checkpoints" / (str(index) if count > 1 else ""))
+    checkpoints = Checkpoints(run.path / "checkpoints" / (str(index) if count > 1 else ""), every=recipe.train.checkpoint_every)
     saved = checkpoints.load(state, progress.say)
     finished = bool(saved and saved["finished"])
     steps = saved["steps"] if saved else _affordable(recipe, state, batches, task, step_settings, deadline)
     history = int(saved["history"]) if saved else len(run.lines("history.jsonl")) if index else 0
     run.keep_lines("history.jsonl", history)
-    evaluate = _evaluation(encoded, valid_rows, task, step_settings, device, seed)
+    evaluate = _evaluation(encoded, valid_rows, encoder, task, step_settings, device, seed)
     plan = Plan(
         epochs=recipe.train.epochs or 1,
         lr=_rate(recipe),
@@ -140,18 +141,21 @@ def fit_member(
     assert state.best is not None
     network.load_state_dict(state.best)
     network.eval()
-    prediction = predict_rows(network, _ordered(encoded, valid_rows, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last)
+    prediction = predict_rows(network, _ordered(encoded, valid_rows, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last)
     return Fitted(member, valid_rows, prediction, state.stopper.best, state.stopper.best_epoch + 1, state.epoch), recipe
 
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:
-    augment = Augment.usual(encoder.inputs["image"]) if "image" in encoder.inputs and recipe.data.augment else None
+    augment = Augment.chosen(encoder.inputs["image"]) if "image" in encoder.inputs and recipe.data.augment else None
     size = min(recipe.train.batch_size or 256, len(rows))
-    return Batches(encoded, torch.from_numpy(rows), batch_size=size, seed=seed, shuffle=True, device=device, augment=augment, drop_last=len(rows) % size == 1)
+    lonely = len(rows) % size == 1  # a batch of one row has no spread for batch norm
+    return Batches(
+        encoded, rows, batch_size=size, seed=seed, shuffle=True, device=device, augment=augment, drop_last=lonely, inputs=encoder.inputs
+    )
 
 
-def _ordered(encoded: Encoded, rows: np.ndarray, device: torch.device) -> Batches:
-    return Batches(encoded, torch.from_numpy(rows), batch_size=EVALUATION_BATCH, seed=0, shuffle=False, device=device)
+def _ordered(encoded: Encoded, rows: np.ndarray, encoder: Encoder, device: torch.device) -> Batches:
+    return Batches(encoded, rows, batch_size=EVALUATION_BATCH, seed=0, shuffle=False, device=device, inputs=encoder.inputs)
 
 
 def _measured(
@@ -197,11 +201,13 @@ def _affordable(recipe: Recipe, state: State, batches: Batches, task: Task, sett
     return max(1, min(planned, int(left / max(trials[0].seconds, 1e-6))))
 
 
-def _evaluation(encoded: Encoded, rows: np.ndarray, task: Task, settings: StepSettings, device: torch.device, seed: int) -> Any:
+def _evaluation(
+    encoded: Encoded, rows: np.ndarray, encoder: Encoder, task: Task, settings: StepSettings, device: torch.device, seed: int
+) -> Callable[[nn.Module], dict[str, float]]:
     """A function from the network to its metrics on (at most VALID_ROWS of) the validation rows."""
     if len(rows) > VALID_ROWS:
         rows = np.sort(numpy_stream(seed, "split", "evaluation").choice(rows, VALID_ROWS, replace=False))
-    batches = _ordered(encoded, rows, device)
+    batches = _ordered(encoded, rows, encoder, device)
     assert encoded.target is not None
     chosen = torch.from_numpy(rows)
     target = encoded.target[chosen].cpu().numpy()

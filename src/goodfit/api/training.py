@@ -148,51 +148,76 @@ class _Prepared:
 
 
 def _run(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, begun: float, progress: Progress) -> Run:
-    resolved = run.recipe
     device = _device(request.device)
-    threads = request.train.threads or os.cpu_count() or 1
-    with _computing(device, threads):
+    begun -= _spent(run)
+    with _computing(device, request.train.threads):
         prepared = _prepare(run, request, source, test, valid, progress)
         data, parts = prepared.data, prepared.split
-        recipe = resolved or request
-        name = network_name(request, data.schema, len(parts.train))
-        count = member_count(recipe)
-        begun -= _spent(run)
-        finish = max(FINISH * recipe.train.time_limit, FINISH_LEAST) if recipe.train.time_limit else 0.0
-        fitted: list[Fitted] = []
-        for index, (train_rows, valid_rows) in enumerate(_member_rows(data, prepared.target, parts, recipe, count)):
-            progress.stage("encoding")
-            encoder = Encoder.fit(
-                data, data.schema, prepared.target, train_rows, request.data, member_seed(request.seed, index), scaling=catalogue.scaling(name)
-            )
-            encoded = encoder.encode(data, folder=run.path / "cache" / str(index))
-            if index == 0:
-                for note in encoder.notes:
-                    progress.say(note.message)
-                if resolved is None:
-                    outputs = tasks.build(encoder.target.to_json()).outputs
-                    recipe = resolve(request, encoder.inputs, name=name, rows=len(train_rows), outputs=outputs)
-                    finish = max(FINISH * recipe.train.time_limit, FINISH_LEAST) if recipe.train.time_limit else 0.0
-                run.write("environment.json", environment(str(device), threads))
-            left = None if recipe.train.time_limit is None else begun + recipe.train.time_limit - finish - time.monotonic()
-            deadline = None if left is None else time.monotonic() + max(left / (count - index), 0.5)
-            result, recipe = fit_member(
-                run, recipe, encoder, encoded, train_rows, valid_rows,
-                index=index, count=count, begun=begun, deadline=deadline, device=device, progress=progress,
-            )  # fmt: skip
-            fitted.append(result)
-            del encoded
-        widths = half_widths(data, fitted)
-        about = {"goodfit": __version__, "model": recipe.model.name, "seed": recipe.seed, "fingerprint": data.fingerprint}
-        bundle = Bundle(fitted[0].member.encoder.target, data.schema, [result.member for result in fitted], widths, about=about)
+        recipe, fitted = _train_members(run, request, data, prepared.target, parts, begun, device, progress)
+        bundle = _bundle(run, recipe, data, fitted)
         bundle.save(run.path / "model")
         deadline = None if recipe.train.time_limit is None else begun + recipe.train.time_limit
-        review(run, bundle, prepared.data, prepared.target, prepared.split, prepared.findings, recipe, fitted, device, deadline, progress)
+        review(run, bundle, data, parts, prepared.findings, recipe, fitted, device=device, deadline=deadline, progress=progress)
         clear_cache(run)
         run.update(status="finished", seconds=round(time.monotonic() - begun, 2))
     finished = Run(run.path)
     finished.report()
     return finished
+
+
+def fit_rows(table: Any, recipe: Recipe, folder: Path) -> tuple[Bundle, Recipe, int]:
+    """Train on a frame without checks, test set, scores or report: the part of `train` that estimators need.
+
+    Returns the bundle, the resolved recipe and the epochs trained.
+    """
+    begun = time.monotonic()
+    run = RunFolder(folder)
+    device = _device(recipe.device)
+    with _computing(device, recipe.train.threads):
+        data = read(table, settings=recipe.data)
+        target = detect(data, recipe.data)
+        parts = split(data, target, recipe.data, recipe.seed)
+        resolved, fitted = _train_members(run, recipe, data, target, parts, begun, device, Silent())
+        return _bundle(run, resolved, data, fitted), resolved, max(result.epochs for result in fitted)
+
+
+def _train_members(
+    run: RunFolder, request: Recipe, data: Dataset, target: TargetSpec, parts: Split, begun: float, device: torch.device, progress: Progress
+) -> tuple[Recipe, list[Fitted]]:
+    """Encode and train each member; the recipe that comes back is the resolved one."""
+    resolved = run.recipe
+    recipe = resolved or request
+    name = network_name(request, data.schema, len(parts.train))
+    count = member_count(recipe)
+    fitted: list[Fitted] = []
+    for index, (train_rows, valid_rows) in enumerate(_member_rows(data, target, parts, recipe, count)):
+        progress.stage("encoding")
+        seed = member_seed(request.seed, index)
+        encoder = Encoder.fit(data, data.schema, target, train_rows, request.data, seed, scaling=catalogue.scaling(name))
+        encoded = encoder.encode(data, folder=run.path / "cache" / str(index))
+        if index == 0:
+            for note in encoder.notes:
+                progress.say(note.message)
+            if resolved is None:
+                outputs = tasks.build(encoder.target.to_json()).outputs
+                recipe = resolve(request, encoder.inputs, name=name, rows=len(train_rows), outputs=outputs)
+        deadline = None
+        if recipe.train.time_limit is not None:
+            finish = max(FINISH * recipe.train.time_limit, FINISH_LEAST)
+            left = begun + recipe.train.time_limit - finish - time.monotonic()
+            deadline = time.monotonic() + max(left / (count - index), 0.5)
+        result, recipe = fit_member(
+            run, recipe, encoder, encoded, train_rows, valid_rows,
+            index=index, count=count, begun=begun, deadline=deadline, device=device, progress=progress,
+        )  # fmt: skip
+        fitted.append(result)
+    return recipe, fitted
+
+
+def _bundle(run: RunFolder, recipe: Recipe, data: Dataset, fitted: list[Fitted]) -> Bundle:
+    about = {"goodfit": __version__, "seed": recipe.seed, "fingerprint": data.fingerprint}
+    members = [result.member for result in fitted]
+    return Bundle(members[0].encoder.target, data.schema, members, half_widths(data, fitted), about=about)
 
 
 def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, progress: Progress) -> _Prepared:
@@ -222,6 +247,7 @@ def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any
             "split": {"train": len(parts.train), "valid": len(parts.valid), "test": len(parts.test), "how": parts.how},
         },
     )
+    run.write("environment.json", environment(str(_device(request.device)), torch.get_num_threads()))
     run.write("findings.json", [finding.to_json() for finding in findings])
     run.update(status="running", fingerprint=data.fingerprint, task=target.kind)
     return _Prepared(data, target, parts, findings)
@@ -250,10 +276,10 @@ def _device(name: str) -> torch.device:
 
 
 @contextmanager
-def _computing(device: torch.device, threads: int) -> Iterator[None]:
+def _computing(device: torch.device, threads: int | None) -> Iterator[None]:
     """Threads and determinism for the time of the run, then as they were."""
     before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads or os.cpu_count() or 1)
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for the same bits twice
         torch.use_deterministic_algorithms(True, warn_only=True)

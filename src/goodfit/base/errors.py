@@ -40,8 +40,8 @@ class GoodfitError(Exception):
         return {"kind": self.kind, "message": self.message} | {k: v for k, v in place.items() if v is not None}
 
 
-class InputError(GoodfitError):
-    """The input or the call is wrong: exit 2, nothing written."""
+class InputError(GoodfitError, ValueError):
+    """The input or the call is wrong: exit 2, nothing written. A ValueError too, as scikit-learn and others expect."""
 
     exit_code = 2
     kind = "input"

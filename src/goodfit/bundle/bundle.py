@@ -8,6 +8,7 @@ Loading executes nothing: JSON and safetensors only, and a file whose checksum d
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 from collections.abc import Mapping
@@ -63,12 +64,19 @@ class Member:
         """The task with this member's own standardisation of targets."""
         return tasks.build(self.encoder.target.to_json())
 
-    def predict(self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Decoded predictions of the rows (all when None), in their order."""
+    def predict(
+        self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None, double: bool = False
+    ) -> dict[str, np.ndarray]:
+        """Decoded predictions of the rows (all when None), in their order.
+
+        double: compute in float64, so that a row's prediction does not depend on the batch that it is in.
+        """
         encoded = self.encoder.encode(data, rows, with_target=False)
-        network = self.network.to(device)
-        batches = Batches(encoded, torch.arange(encoded.rows), batch_size=BATCH, seed=0, shuffle=False, device=device)
-        return predict_rows(network, batches, self.task, bfloat16=self.bfloat16, channels_last=self.channels_last)
+        network = copy.deepcopy(self.network).double() if double else self.network.to(device)
+        batches = Batches(
+            encoded, torch.arange(encoded.rows), batch_size=BATCH, seed=0, shuffle=False, device=device, inputs=self.encoder.inputs
+        )
+        return predict_rows(network, batches, self.task, bfloat16=self.bfloat16 and not double, channels_last=self.channels_last, double=double)
 
 
 @dataclass
@@ -85,9 +93,11 @@ class Bundle:
     coverage: float = 0.9
     about: dict[str, Any] = field(default_factory=dict)
 
-    def decoded(self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def decoded(
+        self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None, double: bool = False
+    ) -> dict[str, np.ndarray]:
         """The members' mean prediction: {"probability": [n, C]}, {"mean": [n]}, or `<target>/...` of several targets."""
-        return mean_prediction([member.predict(data, device=device, rows=rows) for member in self.members])
+        return mean_prediction([member.predict(data, device=device, rows=rows, double=double) for member in self.members])
 
     def read(self, source: Any) -> Dataset:
         """Rows in the form that the bundle was trained on; raises DataError for a column that is missing or of another type."""

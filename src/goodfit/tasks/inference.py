@@ -12,9 +12,12 @@ from goodfit.base.protocols import Batches, Task
 
 
 @torch.no_grad()
-def predict_rows(network: nn.Module, batches: Batches, task: Task, *, bfloat16: bool = False, channels_last: bool = False) -> dict[str, np.ndarray]:
-    """Decoded predictions for all rows of `batches`, sorted by row: {name: [rows, ...]}.
+def predict_rows(
+    network: nn.Module, batches: Batches, task: Task, *, bfloat16: bool = False, channels_last: bool = False, double: bool = False
+) -> dict[str, np.ndarray]:
+    """Decoded predictions for all rows of `batches`, sorted by row: {name: [rows, ...]}, float32 (float64 with `double`).
 
+    bfloat16: under autocast. channels_last: images in that memory format. double: inputs in float64, for a network that is.
     The network is put in evaluation mode for the pass, and back into the mode that it was in.
     """
     was_training = network.training
@@ -26,6 +29,8 @@ def predict_rows(network: nn.Module, batches: Batches, task: Task, *, bfloat16: 
         inputs = batch.inputs
         if channels_last:
             inputs = {name: t.contiguous(memory_format=torch.channels_last) if t.dim() == 4 else t for name, t in inputs.items()}
+        if double:
+            inputs = {name: t.double() if t.is_floating_point() else t for name, t in inputs.items()}
         with torch.autocast(batch.rows.device.type, dtype=torch.bfloat16) if bfloat16 else nullcontext():
             output = network(**inputs)
         parts.append(task.decode(output))
@@ -34,4 +39,5 @@ def predict_rows(network: nn.Module, batches: Batches, task: Task, *, bfloat16: 
     if not parts:
         return {}
     order = torch.argsort(torch.cat(rows), stable=True).cpu()
-    return {name: torch.cat([part[name] for part in parts]).float().cpu()[order].numpy() for name in parts[0]}
+    dtype = torch.float64 if double else torch.float32
+    return {name: torch.cat([part[name] for part in parts]).to(dtype).cpu()[order].numpy() for name in parts[0]}
