@@ -1,0 +1,154 @@
+"""Batches by index gathers, in an order that is a pure function of seed and epoch.
+
+n rows in use, B rows of a batch, C channels, H height, W width, L tokens of the longest text of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goodfit.base.errors import SettingError
+from goodfit.base.records import Batch
+from goodfit.base.streams import torch_stream
+from goodfit.data.augment import Augment
+from goodfit.data.encoded import Encoded, Ragged
+
+POOL = 50  # batches sorted by length together: padding nearly vanishes, and a batch still mixes 1 row in 50 of its length
+MULTIPLE = 8  # tokens; lengths rounded up to it, so that few shapes occur and matrix units are filled
+RESIDENT = 0.25  # of the accelerator's free memory that the data may take; the rest is the network's
+
+
+class Batches:
+    """The rows of an encoded data set, batch by batch. Implements `base.protocols.Batches`.
+
+    rows: int64 [n], positions in `encoded`. shuffle: a new order in every epoch; otherwise the order of `rows`, except that rows with
+    texts are sorted by falling length (each Batch carries its rows). drop_last: leave out the last batch when it is short, unless it is the
+    only one; which rows it holds is drawn anew in every epoch. augment: how images are changed, in training only.
+    inputs: the encoder's specification, needed for images (mean and deviation) and for the longest text. device: where batches lie.
+    On an accelerator the data are copied there once if they fit into a quarter of its free memory, else each batch is sent by itself.
+    """
+
+    def __init__(
+        self,
+        encoded: Encoded,
+        rows: Tensor | np.ndarray,
+        *,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+        device: str | torch.device = "cpu",
+        augment: Augment | None = None,
+        drop_last: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise SettingError(f"train.batch_size must be at least 1; {batch_size} was given", value=batch_size)
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+        self.rows = torch.as_tensor(rows, dtype=torch.int64).cpu()
+        assert self.rows.numel() == 0 or (int(self.rows.min()) >= 0 and int(self.rows.max()) < encoded.rows)
+        self._seed, self._shuffle, self._augment = seed, shuffle, augment
+        n = self.rows.numel()
+        self._full = n // batch_size
+        self._count = self._full if drop_last and self._full else -(-n // batch_size)
+        text = encoded.inputs.get("text")
+        self._lengths = text.lengths if isinstance(text, Ragged) else None  # on the CPU: the width of a batch must not wait for the device
+        self._longest = inputs["text"]["max_tokens"] if inputs and "text" in inputs else None
+        self._resident = self.device.type == "cpu" or _fits(encoded, self.device)
+        data = encoded.on(self.device) if self._resident else encoded
+        self._dense = [(name, tensor) for name, tensor in data.inputs.items() if isinstance(tensor, Tensor)]
+        tokens = data.inputs.get("text")
+        self._text = tokens if isinstance(tokens, Ragged) else None
+        self._target, self._weight = data.target, data.weight
+        self._nothing = torch.empty(0, device=self.device)
+        self._image: tuple[Tensor, Tensor] | None = None
+        if "image" in data.inputs:
+            if not inputs or "image" not in inputs:
+                raise ValueError("images need inputs=encoder.inputs, which holds their mean and deviation")
+            mean, std = (torch.tensor(inputs["image"][name], dtype=torch.float32, device=self.device) for name in ("mean", "std"))
+            self._image = ((1 / (255 * std)).view(1, -1, 1, 1), (-mean / std).view(1, -1, 1, 1))
+        self._epoch: int | None = None
+        self._parts: tuple[Tensor, ...] = ()
+        self._widths: list[int] = []
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        return self._count
+
+    def order(self, epoch: int) -> Tensor:
+        """[n] int64 the rows in the order of the epoch; batch b holds those from b * batch_size on. A pure function of seed and epoch."""
+        if not self._shuffle:
+            if self._lengths is None:
+                return self.rows
+            return self.rows[self._lengths[self.rows].argsort(descending=True, stable=True)]
+        stream = torch_stream(self._seed, "order", epoch)
+        order = self.rows[torch.randperm(self.rows.numel(), generator=stream)]
+        if self._lengths is None:
+            return order
+        whole = self._full * self.batch_size  # what is left over stays as drawn, so that no length is more often in the short batch
+        main = order[:whole]
+        pool = torch.arange(whole) // (POOL * self.batch_size)
+        main = main[(pool * (int(self._lengths.max()) + 1) + self._lengths[main]).argsort(stable=True)] if whole else main
+        mixed = main.view(self._full, self.batch_size)[torch.randperm(self._full, generator=stream)]  # full batch_size
+        return torch.cat([mixed.view(-1), order[whole:]])
+
+    def batch(self, epoch: int, position: int) -> Batch:
+        """The batch at `position` (from 0) of `epoch`; any, in any order. Without a target, `Batch.target` is empty."""
+        if epoch != self._epoch:
+            self._begin(epoch)
+        rows = self._parts[position]
+        inputs = {name: tensor.index_select(0, rows) for name, tensor in self._dense}
+        if self._text is not None:
+            inputs["text"] = self._text.gather(rows, self._widths[position])
+        target = self._nothing if self._target is None else self._target.index_select(0, rows)
+        weight = None if self._weight is None else self._weight.index_select(0, rows)
+        if not self._resident:
+            inputs = {name: self._send(tensor) for name, tensor in inputs.items()}
+            target, rows = self._send(target), self._send(rows)
+            weight = None if weight is None else self._send(weight)
+        if self._image is not None:
+            inputs["image"] = self._picture(inputs["image"], rows, epoch, position)
+        return Batch(inputs, target, weight, rows)
+
+    def _begin(self, epoch: int) -> None:
+        """Everything that an epoch's batches share, so that a batch costs its gathers alone."""
+        if self._epoch is None or self._shuffle:
+            order = self.order(epoch)[: self._count * self.batch_size]
+            if self._lengths is not None:
+                self._widths = self._widths_of(order)
+            self._parts = (order.to(self.device) if self._resident else order).split(self.batch_size) if order.numel() else ()
+        self._epoch = epoch
+
+    def _widths_of(self, order: Tensor) -> list[int]:
+        """Tokens that each batch is padded to: its longest text, rounded up."""
+        assert self._lengths is not None
+        padded = torch.zeros(self._count * self.batch_size, dtype=torch.int64)
+        padded[: order.numel()] = self._lengths[order]
+        longest = padded.view(self._count, self.batch_size).amax(dim=1) if self._count else padded  # count batch_size -> count
+        widths = (longest + MULTIPLE - 1) // MULTIPLE * MULTIPLE
+        return (widths if self._longest is None else widths.clamp(max=self._longest)).tolist()
+
+    def _picture(self, pixels: Tensor, rows: Tensor, epoch: int, position: int) -> Tensor:
+        """uint8 [B, C, H, W] -> float32, mean 0 and deviation 1 over the training images, changed where that is wanted."""
+        assert self._image is not None
+        factor, offset = self._image
+        if self._augment is None:
+            return pixels.float().mul_(factor).add_(offset)
+        draws = self._augment.draw(rows, self._seed, epoch, position)
+        pixels = self._augment.on_pixels(pixels, draws)
+        return self._augment.on_values(pixels.float().mul_(factor).add_(offset), draws)
+
+    def _send(self, tensor: Tensor) -> Tensor:
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+
+def _fits(encoded: Encoded, device: torch.device) -> bool:
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 8 << 30  # 8 GiB: other kinds of device do not say
+    return encoded.nbytes() <= RESIDENT * free

@@ -1,0 +1,299 @@
+"""The encoder: from columns of any kind to the tensors that networks read, with statistics of the training rows alone.
+
+n rows, N numbers, M categories, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from goodfit.base.errors import BundleError, DataError, SettingError
+from goodfit.base.files import read_json, read_tensors, write_json, write_tensors
+from goodfit.base.recipe import DataPart
+from goodfit.data import encode_category, encode_number, encode_text
+from goodfit.data.dataset import Dataset, Note, Schema, listed
+from goodfit.data.encode_fit import (
+    Numbers,
+    Weights,
+    chunk_rows,
+    fit_categories,
+    fit_image,
+    fit_numbers,
+    fit_text,
+    fit_weights,
+    named,
+    observe,
+    weights_of,
+)
+from goodfit.data.encode_image import ImageEncoder
+from goodfit.data.encode_number import NumberScaler, Scaling
+from goodfit.data.encode_text import TextEncoder
+from goodfit.data.encoded import Appended, Encoded, Ragged, allocate, machine_memory
+from goodfit.data.target import TargetSpec
+
+VERSION = 1  # of encoder.json
+
+
+class Encoder:
+    """Fitted statistics of the inputs, and the target. Build one with `fit` or `load`.
+
+    inputs: the specification of the network's inputs, of JSON types:
+    `{"numbers": {"names", "scaling"}, "categories": {"names", "sizes"}, "text": {"columns", "vocabulary", "max_tokens"},
+    "image": {"column", "channels", "height", "width", "mean", "std"}}`, the parts that the data have.
+    target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
+    """
+
+    def __init__(
+        self,
+        *,
+        numbers: Numbers | None,
+        categories: dict[str, tuple[str, ...]],
+        text: TextEncoder | None,
+        image: ImageEncoder | None,
+        target: TargetSpec,
+        weights: Weights,
+        memory: float | None,
+        notes: tuple[Note, ...],
+    ) -> None:
+        self._numbers, self._categories, self._text, self._image = numbers, categories, text, image
+        self._levels = {name: pl.Enum(list(levels)) for name, levels in categories.items()}
+        self._weights, self._memory = weights, memory
+        self.target, self.notes = target, notes
+        self.inputs: dict[str, dict[str, Any]] = {}
+        if numbers:
+            self.inputs["numbers"] = {"names": list(numbers.names), "scaling": numbers.scaler.scaling}
+        if categories:
+            sizes = [len(levels) + 1 for levels in categories.values()]
+            self.inputs["categories"] = {"names": list(categories), "sizes": sizes}
+        if text:
+            self.inputs["text"] = {"columns": list(text.columns), "vocabulary": text.vocabulary, "max_tokens": text.max_tokens}
+        if image:
+            self.inputs["image"] = image.inputs()
+
+    @classmethod
+    def fit(
+        cls,
+        dataset: Dataset,
+        schema: Schema,
+        target: TargetSpec,
+        train_rows: np.ndarray,
+        settings: DataPart,
+        seed: int,
+        *,
+        scaling: Scaling = "quantile",
+    ) -> Encoder:
+        """Statistics from the rows `train_rows` (0-based positions), in one pass over the data.
+
+        scaling: "quantile" (a normal by quantiles, for deep networks), "standard" (mean 0, deviation 1, for linear models) or
+        "robust" (RealMLP's). Raises DataError where nothing is left to learn from, or weights are negative or not finite.
+        """
+        if scaling not in encode_number.SCALINGS:
+            raise SettingError(f"scaling must be one of {', '.join(encode_number.SCALINGS)}; {scaling!r} was given", value=scaling)
+        rows = np.unique(np.asarray(train_rows, dtype=np.int64))
+        if rows.size == 0:
+            raise DataError("training needs at least one row; the training part is empty")
+        columns = [column for column in schema.features if column.kind not in ("identifier", "constant")]
+        text, images = named(columns, "text"), named(columns, "image")
+        if len(images) > 1:
+            raise SettingError(f"a network reads one image a row; {listed(images)} are images: leave out all but one with data.drop")
+        if text:
+            encode_text.check_settings(len(text), settings.tokens, settings.vocabulary, settings.max_tokens)
+        notes: list[Note] = []
+        weights = fit_weights(dataset, schema, target, rows, settings)
+        seen = observe(dataset, columns, rows, seed, text if settings.tokens == "word" else ())
+        encoder = cls(
+            numbers=fit_numbers(seen, columns, scaling, rows.size, seed, notes),
+            categories=fit_categories(seen, columns, notes),
+            text=fit_text(dataset, seen, text, rows, settings, seed),
+            image=fit_image(dataset, images[0], rows, settings, seed, notes) if images else None,
+            target=target.fit(dataset, rows),
+            weights=weights,
+            memory=settings.memory,
+            notes=(),
+        )
+        encoder.notes = tuple(notes)
+        if not encoder.inputs:
+            raise DataError(
+                f"at least one column must vary in the training rows; of {listed([column.name for column in schema.features])} none does. "
+                "Give more columns, or overrule their kinds with data.kinds"
+            )
+        return encoder
+
+    def encode(
+        self,
+        source: Dataset | pl.DataFrame,
+        rows: np.ndarray | None = None,
+        *,
+        folder: Path | None = None,
+        with_target: bool = True,
+        balance: bool = True,
+    ) -> Encoded:
+        """The rows (all when None) as tensors, in chunks, so that little but the result is held in memory.
+
+        folder: where tensors are memory-mapped when together they exceed `data.memory` (a quarter of the machine when None): numbers.f32,
+        categories.i32, image.u8, text.i32. They stay until the caller removes the folder; files of an earlier call are unlinked first.
+        Target and weights stay in memory. balance: whether the weights hold the balance of classes; scores want those without.
+        Raises DataError with the row of a value that cannot be used.
+        """
+        table = _Source(source, rows)
+        n = table.rows
+        folder = folder if folder is not None and self._bytes(n) > self._limit() else None
+        inputs: dict[str, Tensor | Ragged] = {}
+        numbers = allocate("numbers", (n, len(self._numbers.names)), np.float32, folder) if self._numbers else None
+        categories = allocate("categories", (n, len(self._categories)), np.int32, folder) if self._categories else None
+        tokens = Appended("text", folder) if self._text else None
+        lengths = np.zeros(n + 1, np.int64)  # of the texts, behind a 0
+        side = self._image.size if self._image else 0
+        image = allocate("image", (n, self._image.channels, side, side), np.uint8, folder) if self._image else None
+        for start, frame in table.chunks(self._columns()):
+            part = slice(start, start + frame.height)
+            if self._numbers and numbers is not None:
+                self._numbers.encode_into(numbers[part], frame)
+            if categories is not None:
+                for place, name in enumerate(self._categories):
+                    categories[part, place] = encode_category.codes(frame[name], self._levels[name])
+            if self._text and tokens is not None:
+                ids, lengths[start + 1 : part.stop + 1] = self._text.encode(frame)
+                tokens.append(ids)
+            if self._image and image is not None:
+                self._image.encode_into(image[part], frame[self._image.column], table.root, partial(table.place, start))
+        for name, array in (("numbers", numbers), ("categories", categories), ("image", image)):
+            if array is not None:
+                inputs[name] = torch.from_numpy(array)
+        if tokens is not None:
+            inputs["text"] = Ragged(tokens.finish(), torch.from_numpy(lengths.cumsum()))
+        codes = np.require(table.pick(self.target.encode(source)), requirements=["C", "W"]) if with_target else None
+        weight = self._weight(table, codes if balance else None) if with_target else None
+        return Encoded(inputs, None if codes is None else torch.from_numpy(codes), weight, n, folder)
+
+    def bins(self, count: int) -> list[Tensor]:
+        """Edges of `count` quantile bins of each number input, float32 [2 to count + 1], rising; an indicator has the edges 0 and 1."""
+        if self._numbers is None:
+            return []
+        return self._numbers.scaler.bins(count) + [torch.tensor([0.0, 1.0]) for _ in self._numbers.flagged]
+
+    def save(self, folder: Path) -> None:
+        """Write encoder.json and encoder.safetensors into the folder."""
+        numbers = self._numbers
+        document = {
+            "version": VERSION,
+            "numbers": None
+            if numbers is None
+            else {name: getattr(numbers, name) for name in ("plain", "dated", "kept", "flagged", "names")}
+            | {"scaling": numbers.scaler.scaling},
+            "categories": [{"column": name, "levels": levels} for name, levels in self._categories.items()],
+            "text": self._text.to_json() if self._text else None,
+            "image": self._image.to_json() if self._image else None,
+            "target": self.target.to_json(),
+            "weights": {"column": self._weights.column, "scale": self._weights.scale, "classes": self._weights.classes},
+            "memory": self._memory,
+            "notes": [note.to_json() for note in self.notes],
+        }
+        write_tensors(folder / "encoder.safetensors", numbers.scaler.tensors() if numbers else {})
+        write_json(folder / "encoder.json", document)
+
+    @classmethod
+    def load(cls, folder: Path) -> Encoder:
+        """Read what `save` wrote; the encoder encodes to the same bits. Raises BundleError when the files are damaged."""
+        path = folder / "encoder.json"
+        document = read_json(path)
+        tensors = read_tensors(folder / "encoder.safetensors")
+        try:
+            if document["version"] != VERSION:
+                raise BundleError(
+                    f"encoder.json has version {document['version']}, this goodfit reads {VERSION}; install the other", file=path
+                )
+            numbers = document["numbers"]
+            if numbers is not None:
+                scaling = numbers.pop("scaling")
+                if scaling not in encode_number.SCALINGS:
+                    raise ValueError(f"unknown scaling {scaling!r}")
+                numbers = Numbers(
+                    **{name: tuple(value) for name, value in numbers.items()}, scaler=NumberScaler(scaling=scaling, **tensors)
+                )
+            weights = document["weights"]
+            return cls(
+                numbers=numbers,
+                categories={item["column"]: tuple(item["levels"]) for item in document["categories"]},
+                text=TextEncoder.from_json(document["text"]) if document["text"] else None,
+                image=ImageEncoder.from_json(document["image"]) if document["image"] else None,
+                target=TargetSpec.from_json(document["target"]),
+                weights=Weights(weights["column"], weights["scale"], tuple(weights["classes"]) if weights["classes"] else None),
+                memory=document["memory"],
+                notes=tuple(Note(**note) for note in document["notes"]),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError, pl.exceptions.PolarsError) as error:
+            raise BundleError(f"encoder.json does not describe an encoder ({error!r}); the folder is damaged", file=path) from error
+
+    def _columns(self) -> list[str]:
+        columns = [*(self._numbers.plain + self._numbers.dated if self._numbers else ()), *self._categories]
+        columns += self._text.columns if self._text else ()
+        return [*columns, self._image.column] if self._image else columns
+
+    def _limit(self) -> float:
+        return machine_memory() / 4 if self._memory is None else self._memory * 2**30
+
+    def _bytes(self, n: int) -> int:
+        """Bytes of the encoded rows; texts at their longest, since their length is known only afterwards."""
+        row = 4 * len(self._numbers.names) if self._numbers else 0
+        row += 4 * len(self._categories) + (4 * self._text.max_tokens + 8 if self._text else 0)
+        return n * (row + (self._image.channels * self._image.size**2 if self._image else 0))
+
+    def _weight(self, table: _Source, codes: np.ndarray | None) -> Tensor | None:
+        """float32 [n], None for all 1."""
+        weight = None
+        if self._weights.column is not None:
+            weight = table.pick(weights_of(table.source, self._weights.column)) * self._weights.scale
+        if self._weights.classes is not None and codes is not None:
+            factor = np.array(self._weights.classes)[codes]
+            weight = factor if weight is None else weight * factor
+        return None if weight is None else torch.from_numpy(weight.astype(np.float32))
+
+
+class _Source:
+    """Chosen rows of a dataset or frame, chunk by chunk."""
+
+    def __init__(self, source: Dataset | pl.DataFrame, rows: np.ndarray | None) -> None:
+        self.source = source
+        self._chosen = None if rows is None else np.asarray(rows, dtype=np.int64)
+        self.rows = (source.rows if isinstance(source, Dataset) else source.height) if self._chosen is None else self._chosen.size
+        self.root = source.root if isinstance(source, Dataset) else None
+
+    def chunks(self, columns: Sequence[str]) -> Iterator[tuple[int, pl.DataFrame]]:
+        """(position of the first row among the chosen, frame)."""
+        size = chunk_rows(len(columns))
+        if isinstance(self.source, Dataset) and self._chosen is None:
+            yield from self.source.chunks(size, columns)
+            return
+        if isinstance(self.source, pl.DataFrame):
+            absent = [name for name in columns if name not in self.source.columns]
+            if absent:
+                raise DataError(
+                    f"the data must have the columns that the network was trained on; {listed(absent)} are missing", column=absent[0]
+                )
+        for start in range(0, self.rows, size):
+            chosen = slice(start, min(start + size, self.rows))
+            if isinstance(self.source, Dataset):
+                assert self._chosen is not None
+                yield start, self.source.take(self._chosen[chosen], columns)
+            else:
+                frame = self.source.select(columns)
+                yield start, frame[chosen] if self._chosen is None else frame[self._chosen[chosen]]
+
+    def pick(self, values: np.ndarray) -> np.ndarray:
+        """The chosen of the values of all rows."""
+        return values if self._chosen is None else values[self._chosen]
+
+    def place(self, start: int, position: int) -> tuple[str | None, int]:
+        """File and 1-based row of the chosen row at `position` of the chunk that begins at `start`."""
+        position += start
+        row = position if self._chosen is None else int(self._chosen[position])
+        return self.source.place(row) if isinstance(self.source, Dataset) else (None, row + 1)
