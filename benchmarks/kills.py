@@ -126,7 +126,14 @@ def trials(count: int, seed: int, folder: Path, cases: list[Case]) -> Iterator[d
         found = sorted(p.stem for p in out.glob("checkpoints/**/last/*.json"))
         done = subprocess.run([*command(case, data, out), "--resume"], env=environment, capture_output=True, text=True, check=False)
         same = done.returncode == 0 and weights(out) == expected
-        yield {"case": case.name, "killed_at": instants, "of": round(seconds, 2), "checkpoints": found, "same": same, "error": "" if same else done.stderr[-2000:]}
+        yield {
+            "case": case.name,
+            "killed_at": instants,
+            "of": round(seconds, 2),
+            "checkpoints": found,
+            "same": same,
+            "error": "" if same else done.stderr[-2000:],
+        }
 
 
 def _made(folder: Path) -> Path:
@@ -146,7 +153,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for result in trials(arguments.count, arguments.seed, Path(folder), cases):
             results.append(result)
-            print(f"{len(results):4d} {result['case']:22s} killed at {result['killed_at']} of {result['of']} s: {'same bits' if result['same'] else 'DIFFERENT'}", flush=True)
+            print(
+                f"{len(results):4d} {result['case']:22s} killed at {result['killed_at']} of {result['of']} s: {'same bits' if result['same'] else 'DIFFERENT'}",
+                flush=True,
+            )
             if result["error"]:
                 print(result["error"])
     same = sum(bool(result["same"]) for result in results)

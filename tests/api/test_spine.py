@@ -99,7 +99,11 @@ def test_describe_models_settings_runs(run: Path, capsys: pytest.CaptureFixture[
 
 def test_a_missing_renamed_or_retyped_column(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     new = table(20).drop("price", "label")
-    for frame, words in ((new.drop("x"), ["'x'"]), (new.rename({"city": "City"}), ["'city'", "City"]), (new.with_columns(x=pl.lit("much")), ["'x'", "much"])):
+    for frame, words in (
+        (new.drop("x"), ["'x'"]),
+        (new.rename({"city": "City"}), ["'city'", "City"]),
+        (new.with_columns(x=pl.lit("much")), ["'x'", "much"]),
+    ):
         frame.write_csv(tmp_path / "bad.csv")
         assert main(["predict", str(run), str(tmp_path / "bad.csv"), "--out", str(tmp_path / "o.csv"), "--json"]) == 2
         message = document(capsys)["error"]["message"]
@@ -112,7 +116,9 @@ def test_a_missing_renamed_or_retyped_column(run: Path, tmp_path: Path, capsys: 
 
 def test_same_seed_same_bits_another_seed_others(run: Path, tmp_path: Path) -> None:
     for name, seed in (("same", "0"), ("other", "1")):
-        assert main(["train", str(run.parent / "train.csv"), "--target", "label", "--out", str(tmp_path / name), "--seed", seed, *FAST]) == 0
+        assert (
+            main(["train", str(run.parent / "train.csv"), "--target", "label", "--out", str(tmp_path / name), "--seed", seed, *FAST]) == 0
+        )
     weights = "model/0/network.safetensors"
     assert (run / weights).read_bytes() == (tmp_path / "same" / weights).read_bytes()
     assert (run / weights).read_bytes() != (tmp_path / "other" / weights).read_bytes()
@@ -127,7 +133,9 @@ def test_the_resolved_recipe_repeats_the_run(run: Path, tmp_path: Path) -> None:
 
 def test_regression_with_intervals_and_several_targets(tmp_path: Path) -> None:
     frame = table(600)
-    run = gf.train(frame.drop("label"), "price", out=tmp_path / "price", train__epochs=15, model__width=32, model__members=4, optim__lr=0.01)
+    run = gf.train(
+        frame.drop("label"), "price", out=tmp_path / "price", train__epochs=15, model__width=32, model__members=4, optim__lr=0.01
+    )
     out = run.predict(table(400, seed=3).drop("price", "label"))
     truth = table(400, seed=3)["price"]
     covered = float(((out["low"] <= truth) & (truth <= out["high"])).mean())

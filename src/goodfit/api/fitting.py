@@ -15,7 +15,7 @@ from torch import nn
 from goodfit.api.folder import RunFolder
 from goodfit.api.plan import usual_rate
 from goodfit.base.protocols import Progress, Task
-from goodfit.base.recipe import OptimPart, Recipe
+from goodfit.base.recipe import Recipe
 from goodfit.base.records import EpochRecord
 from goodfit.base.streams import derive, numpy_stream
 from goodfit.bundle.bundle import Member
@@ -118,7 +118,6 @@ def fit_member(
         lr=_rate(recipe),
         score=task.score,
         factor=lambda step: schedule.factor(recipe.optim, step, steps),
-        momentum=(lambda step: schedule.momentum(recipe.optim, step, steps)) if recipe.optim.schedule == "one-cycle" else None,
         steps=steps,
         evaluate_every=EVALUATE_EVERY,
         deadline=deadline,
@@ -141,7 +140,9 @@ def fit_member(
     assert state.best is not None
     network.load_state_dict(state.best)
     network.eval()
-    prediction = predict_rows(network, _ordered(encoded, valid_rows, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last)
+    prediction = predict_rows(
+        network, _ordered(encoded, valid_rows, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
+    )
     return Fitted(member, valid_rows, prediction, state.stopper.best, state.stopper.best_epoch + 1, state.epoch), recipe
 
 
@@ -191,11 +192,19 @@ def _affordable(recipe: Recipe, state: State, batches: Batches, task: Task, sett
     planned = (recipe.train.epochs or 1) * len(batches)
     if deadline is None or recipe.optim.schedule in ("constant", "plateau"):
         return planned
+
     def optimizer(twin: nn.Module) -> torch.optim.Optimizer:
         return build_optimizer(twin, recipe.optim, lr=_rate(recipe))
 
     _, trials = measure(
-        state.network, optimizer, batches, task, settings, _rate(recipe) / 10, bfloat16=settings.bfloat16, channels_last=settings.channels_last
+        state.network,
+        optimizer,
+        batches,
+        task,
+        settings,
+        _rate(recipe) / 10,
+        bfloat16=settings.bfloat16,
+        channels_last=settings.channels_last,
     )
     left = 0.9 * (deadline - time.monotonic())  # a tenth for evaluations and for steps that are slower than these ten
     return max(1, min(planned, int(left / max(trials[0].seconds, 1e-6))))

@@ -56,7 +56,9 @@ class RunFolder:
             with open(self.path / name, "a", encoding="utf-8") as handle:
                 handle.write(json.dumps(plain(document), ensure_ascii=False) + "\n")
         except OSError as error:
-            raise StorageError(f"writing {name} failed: {error.strerror}; free some space, then go on with --resume", file=self.path / name) from error
+            raise StorageError(
+                f"writing {name} failed: {error.strerror}; free some space, then go on with --resume", file=self.path / name
+            ) from error
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """The whole lines of a JSON Lines record; a last line cut short by a kill is left out."""

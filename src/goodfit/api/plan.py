@@ -73,7 +73,9 @@ def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, out
     limit = recipe.train.time_limit
     if limit is None and recipe.train.epochs is None:
         limit = TIME_LIMIT[recipe.preset]
-    given = {key: getattr(recipe.model, key) for key in recipe.model.model_fields_set if key != "name" and getattr(recipe.model, key) is not None}
+    given = {
+        key: getattr(recipe.model, key) for key in recipe.model.model_fields_set if key != "name" and getattr(recipe.model, key) is not None
+    }
     members = member_count(recipe)
     share = None if limit is None else limit / members
     settings = catalogue.defaults(name, inputs, rows=rows, outputs=outputs, time_limit=share, threads=threads, preset=recipe.preset)

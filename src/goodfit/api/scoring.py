@@ -86,17 +86,20 @@ def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = 
         rows = np.arange(data.rows)
         missing = [name for name in bundle.target.names if name not in data.schema.names]
         if missing:
-            raise DataError(f"evaluating needs the target column {missing[0]!r}; the rows do not have it, so predict them instead", column=missing[0])
+            raise DataError(
+                f"evaluating needs the target column {missing[0]!r}; the rows do not have it, so predict them instead", column=missing[0]
+            )
     progress.stage("scoring")
     decoded = bundle.decoded(data, device=device or "cpu", rows=rows)
     target = bundle.target
     table = data.take(rows)
     encoded = target.encode(table)
-    weight = _weight(bundle, data, rows)
+    weight = row_weights(bundle, data, rows)
     return {"metrics": scores(target, tasks.build(target.to_json()), decoded, encoded, weight, seed=0), "rows": len(rows)}
 
 
-def _weight(bundle: Bundle, data: Dataset, rows: np.ndarray) -> np.ndarray | None:
+def row_weights(bundle: Bundle, data: Dataset, rows: np.ndarray) -> np.ndarray | None:
+    """[n] the weights of the rows, None where there is no column of weights."""
     columns = bundle.schema.with_role("weight")
     if not columns or columns[0].name not in data.schema.names:
         return None
@@ -112,7 +115,9 @@ def _sealed(run: RunFolder) -> tuple[Dataset, np.ndarray]:
     assert recipe is not None
     data = read(about["source"], settings=recipe.data, test=about["test"], valid=about["valid"], cache=run.path / "cache")
     if data.fingerprint != about["fingerprint"]:
-        raise InputError(f"the data have changed since {run.path} was trained (their SHA-256 differs); give the rows to evaluate", file=run.path)
+        raise InputError(
+            f"the data have changed since {run.path} was trained (their SHA-256 differs); give the rows to evaluate", file=run.path
+        )
     target = detect(data, recipe.data)
     rows = split(data, target, recipe.data, recipe.seed).test
     if not len(rows):
@@ -156,7 +161,9 @@ def runs(folder: str | Path = "runs") -> list[dict[str, Any]]:
     entries = []
     for path in base.glob("*/run.json"):
         about = read_json(path)
-        entries.append({"run": str(path.parent)} | {k: about.get(k) for k in ("status", "task", "model", "metric", "score", "seconds", "created")})
+        entries.append(
+            {"run": str(path.parent)} | {k: about.get(k) for k in ("status", "task", "model", "metric", "score", "seconds", "created")}
+        )
     return sorted(entries, key=lambda entry: entry["created"] or 0)
 
 

@@ -82,7 +82,11 @@ def train(
         raise InputError("goodfit train needs data: a file, a folder of images, a frame or a dict of arrays")
     named = {"data__target": target if isinstance(target, str) or target is None else tuple(target), "data__task": task}
     given = named | {"preset": preset, "train__time_limit": time_limit, "seed": seed, "device": device} | settings
-    request = recipe.with_(**{k: v for k, v in given.items() if v is not None}) if isinstance(recipe, Recipe) else Recipe.build(recipe, sets, **given)
+    request = (
+        recipe.with_(**{k: v for k, v in given.items() if v is not None})
+        if isinstance(recipe, Recipe)
+        else Recipe.build(recipe, sets, **given)
+    )
     folder = new_folder(out, Path(str(source)).name.split(".")[0] if isinstance(source, str | Path) else "run")
     with removed_on_refusal(folder):
         run = RunFolder(folder)
@@ -228,7 +232,9 @@ def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any
         progress.say(note.message)
     about = run.about
     if about.get("fingerprint") not in (None, data.fingerprint):
-        raise CheckpointError(f"the data have changed since {run.path} began (their SHA-256 differs); train anew with another --out", file=run.path)
+        raise CheckpointError(
+            f"the data have changed since {run.path} began (their SHA-256 differs); train anew with another --out", file=run.path
+        )
     target = detect(data, request.data)
     parts = split(data, target, request.data, request.seed)
     progress.stage("checking the data")

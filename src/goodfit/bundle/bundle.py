@@ -76,7 +76,9 @@ class Member:
         batches = Batches(
             encoded, torch.arange(encoded.rows), batch_size=BATCH, seed=0, shuffle=False, device=device, inputs=self.encoder.inputs
         )
-        return predict_rows(network, batches, self.task, bfloat16=self.bfloat16 and not double, channels_last=self.channels_last, double=double)
+        return predict_rows(
+            network, batches, self.task, bfloat16=self.bfloat16 and not double, channels_last=self.channels_last, double=double
+        )
 
 
 @dataclass
@@ -187,7 +189,9 @@ class Bundle:
             for index, entry in enumerate(document["members"]):
                 place = inside(folder, str(index))
                 if f"{index}/network.safetensors" not in files:
-                    raise BundleError(f"bundle.json names no checksum for {index}/network.safetensors; the model folder is damaged", file=folder)
+                    raise BundleError(
+                        f"bundle.json names no checksum for {index}/network.safetensors; the model folder is damaged", file=folder
+                    )
                 encoder = Encoder.load(place)
                 weights = read_tensors(place / "network.safetensors", sha256=files[f"{index}/network.safetensors"])
                 precision = {"bfloat16": bool(entry["bfloat16"]), "channels_last": bool(entry["channels_last"])}

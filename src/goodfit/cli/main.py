@@ -30,7 +30,9 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 
 @app.command()
 def train(
-    data: Annotated[str | None, typer.Argument(help="A table (CSV, TSV, JSON lines, Parquet, Arrow) or a folder with a folder of images per class.")] = None,
+    data: Annotated[
+        str | None, typer.Argument(help="A table (CSV, TSV, JSON lines, Parquet, Arrow) or a folder with a folder of images per class.")
+    ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass, multilabel or regression; found when not given.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
@@ -42,7 +44,9 @@ def train(
     test: Annotated[str | None, typer.Option(help="File with the test rows.")] = None,
     valid: Annotated[str | None, typer.Option(help="File with the validation rows.")] = None,
     out: Annotated[str | None, typer.Option(help="Folder of the run; runs/<name>-<n> when not given.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run: its folder as DATA or --out, or the latest in runs/.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run: its folder as DATA or --out, or the latest in runs/.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network on DATA and leave a folder that predicts."""
@@ -67,7 +71,9 @@ def train(
 def predict(
     run: Annotated[str, typer.Argument(help="Folder of a run, or its model folder.")],
     data: Annotated[str, typer.Argument(help="New rows with the columns of the training data.")],
-    out: Annotated[str | None, typer.Option(help="File to write: .csv, .parquet or .jsonl; DATA's name with .predictions.csv when not given.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="File to write: .csv, .parquet or .jsonl; DATA's name with .predictions.csv when not given.")
+    ] = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:

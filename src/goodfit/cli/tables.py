@@ -23,11 +23,20 @@ def score_table(metrics: dict[str, dict[str, float]], rows: int) -> Table:
 def layer_table(account: dict[str, Any]) -> Group:
     """The network layer by layer, and what training it takes."""
     table = Table(title=f"{account['model']}, batch of {account['batch_size']}", title_justify="left")
-    for name, justify in (("layer", "left"), ("kind", "left"), ("output", "left"), ("parameters", "right"), ("multiply-adds", "right"), ("activations", "right")):
+    for name, justify in (
+        ("layer", "left"),
+        ("kind", "left"),
+        ("output", "left"),
+        ("parameters", "right"),
+        ("multiply-adds", "right"),
+        ("activations", "right"),
+    ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for row in account["rows"]:
         shape = " x ".join(str(size) for size in row["shape"])
-        table.add_row(row["name"], row["kind"], shape, f"{row['parameters']:,}", _short(row["multiply_adds"]), _bytes(row["activation_bytes"]))
+        table.add_row(
+            row["name"], row["kind"], shape, f"{row['parameters']:,}", _short(row["multiply_adds"]), _bytes(row["activation_bytes"])
+        )
     total = Text(
         f"{account['parameters']:,} parameters, {_short(account['multiply_adds'])} multiply-adds a batch, "
         f"training memory about {_bytes(account['training_bytes'])}"

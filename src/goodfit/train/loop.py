@@ -14,7 +14,6 @@ from torch import nn
 
 from goodfit.base.protocols import Batches, Task
 from goodfit.base.records import EpochRecord, StepRecord
-from goodfit.optim.schedule import set_momentum
 from goodfit.train.state import State
 from goodfit.train.step import StepSettings, refuse_non_finite, step
 
@@ -24,7 +23,7 @@ class Plan:
     """How long and how often.
 
     epochs: passes over the data at most. steps: updates at most. evaluate_every: updates between evaluations (an epoch's end always has one).
-    lr: base rate; `factor(step)` scales it. momentum: that of each update, where a schedule moves it. deadline: `time.monotonic()` at which the last evaluation must be done.
+    lr: base rate; `factor(step)` scales it. deadline: `time.monotonic()` at which the last evaluation must be done.
     score: the validation metric that decides, from the task.
     """
 
@@ -32,7 +31,6 @@ class Plan:
     lr: float
     score: str
     factor: Callable[[int], float] = lambda step: 1.0
-    momentum: Callable[[int], float | None] | None = None
     steps: int | None = None
     evaluate_every: int | None = None
     deadline: float | None = None
@@ -60,8 +58,6 @@ def fit(
         lr = plan.lr * plan.factor(state.step)
         if state.plateau is not None:
             lr *= state.plateau.factor
-        if plan.momentum is not None:
-            set_momentum(state.optimizer, plan.momentum(state.step))
         loss = step(state, batch, task, settings, lr)
         state.loss_sum += loss * len(batch)
         state.loss_rows += len(batch)
