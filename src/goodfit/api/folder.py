@@ -133,8 +133,8 @@ def latest_unfinished(base: Path = Path("runs")) -> Path:
 
 def environment(device: str, threads: int) -> dict[str, Any]:
     """What the run ran on."""
-    import numpy
-    import polars
+    import numpy as np
+    import polars as pl
     import torch
 
     import goodfit
@@ -143,8 +143,8 @@ def environment(device: str, threads: int) -> dict[str, Any]:
         "goodfit": goodfit.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "polars": polars.__version__,
+        "numpy": np.__version__,
+        "polars": pl.__version__,
         "platform": platform.platform(),
         "cpu": _processor(),
         "cores": os.cpu_count(),

@@ -49,7 +49,7 @@ def fit(
     evaluate: network -> {metric: value} on the validation rows; None trains without looking.
     The network is in training mode at every StepRecord. After the last record `state.best` holds the weights to keep.
     """
-    network = state.network.train()
+    state.network.train()
     per_epoch = len(batches)
     every = min(plan.evaluate_every or per_epoch, per_epoch)
     clock, spent, evaluation_cost = time.monotonic(), state.seconds, 0.0

@@ -1,0 +1,93 @@
+"""After training: the intervals, the one look at the test set, and everything that the report shows."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import torch
+
+from goodfit.api.fitting import Fitted
+from goodfit.api.folder import RunFolder
+from goodfit.api.scoring import network_account, row_weights
+from goodfit.base.protocols import Progress
+from goodfit.base.recipe import Recipe
+from goodfit.base.records import Finding
+from goodfit.bundle.bundle import Bundle
+from goodfit.data.dataset import Dataset
+from goodfit.data.splits import Split
+from goodfit.evaluate.analysis import analyse
+from goodfit.evaluate.calibration import interval
+from goodfit.evaluate.ledger import open_test, openings
+
+COVERAGE = 0.9
+
+
+def half_widths(data: Dataset, fitted: list[Fitted]) -> dict[str, float]:
+    """For each regression target, half the width of an interval that holds COVERAGE of new rows.
+
+    Split conformal on the validation rows, which decided only when to stop. With folds, each row is judged by the member
+    that did not learn from it.
+    """
+    target = fitted[0].member.encoder.target
+    widths = {}
+    for part in target.parts or (target,):
+        if part.kind != "regression":
+            continue
+        name = part.names[0]
+        key = "mean" if not target.parts else f"{name}/mean"
+        truth = data.column(name).to_numpy().astype(np.float64)
+        residuals = np.concatenate([truth[result.rows] - result.prediction[key] for result in fitted])
+        width = interval(residuals, COVERAGE)
+        if math.isfinite(width):
+            widths[name] = width
+    return widths
+
+
+def review(
+    run: RunFolder,
+    bundle: Bundle,
+    data: Dataset,
+    split: Split,
+    findings: list[Finding],
+    recipe: Recipe,
+    fitted: list[Fitted],
+    *,
+    device: torch.device,
+    deadline: float | None,
+    progress: Progress,
+) -> None:
+    """Score on the sealed test rows (the validation rows where there are none), compare, explain, and write the records."""
+    progress.stage("scoring and explaining")
+    part, rows = ("test", split.test) if len(split.test) else ("valid", split.valid)
+    if part == "test" and not openings(run.path):  # a run killed in this stage opens it once all the same
+        open_test(run.path, "goodfit train", len(rows), data.fingerprint)
+    bundle.coverage = COVERAGE
+    left = None if deadline is None else max(deadline - time.monotonic(), 1.0)
+    analysis = analyse(
+        data,
+        bundle.target,
+        split,
+        lambda frame: bundle.decoded(bundle.read(frame), device=device),
+        part=part,
+        prediction=bundle.decoded(data, device=device, rows=rows),
+        weight=row_weights(bundle, data, rows),
+        half_widths=bundle.half_widths,
+        coverage=COVERAGE,
+        seed=recipe.seed,
+        seconds=left,
+    )
+    run.write("analysis.json", analysis)
+    run.write("network.json", network_account(bundle, recipe, recipe.train.batch_size or 256))
+    best = fitted[0]
+    task = best.member.task
+    run.update(
+        model=recipe.model.name,
+        metric=task.score,
+        maximise=task.maximise,
+        score=best.best_score,
+        best_epoch=best.best_epoch,
+        epochs=best.epochs,
+        members=len(fitted),
+    )
