@@ -1,0 +1,93 @@
+"""What the checks found, the gravest first, each with its evidence, its probe and its remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from goodfit.report.markup import Html, code, el, facts, folded, join, section
+from goodfit.report.notation import clip, count, is_number, number, percent, value, words
+from goodfit.report.records import Records
+
+_RANK = {"error": 0, "warning": 1, "remark": 2}
+_NAMED = 12  # columns or rows named on the page; the records hold the first twenty
+_OPEN = 12  # findings in view; more are folded away
+
+
+def findings(records: Records) -> Html:
+    if records.findings is None:
+        return section("findings", "Findings", el("p", records.absent("findings.json", "what the checks found")))
+    found = ranked(records.findings)
+    if not found:
+        return section("findings", "Findings", el("p", "The checks ran and found nothing wrong with the data."))
+    items = [el("li", _finding(item), class_=_severity(item)) for item in found]
+    parts: list[Any] = [el("p", _counted(found), class_="quiet"), el("ol", *items[:_OPEN], class_="findings")]
+    if len(items) > _OPEN:
+        parts.append(folded(f"{count(len(items) - _OPEN, 'more finding')}", el("ol", *items[_OPEN:], class_="findings", start=_OPEN + 1)))
+    return section("findings", "Findings", *parts)
+
+
+def ranked(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By severity, then by the measured gain of the remedy, then by confidence."""
+
+    def weight(item: dict[str, Any]) -> tuple[float, float, float]:
+        gain, confidence = item.get("gain"), item.get("confidence")
+        return (_RANK[_severity(item)], -gain if is_number(gain) else 0.0, -confidence if is_number(confidence) else -1.0)
+
+    return sorted(found, key=weight)
+
+
+def _severity(item: dict[str, Any]) -> str:
+    severity = item.get("severity")
+    return severity if severity in _RANK else "remark"
+
+
+def _counted(found: list[dict[str, Any]]) -> str:
+    counts = [(sum(_severity(item) == severity for item in found), severity) for severity in _RANK]
+    return ", ".join(count(n, severity) for n, severity in counts if n) + (", the gravest first." if len(found) > 1 else ".")
+
+
+def _finding(item: dict[str, Any]) -> Html:
+    severity, confidence = _severity(item), item.get("confidence")
+    sure = f"{percent(confidence, 0)} sure" if is_number(confidence) and confidence < 1 else None
+    head = el(
+        "p",
+        el("span", severity, class_=f"badge {severity}"),
+        " ",
+        code(item.get("code", "")),
+        el("span", sure, class_="quiet") if sure else None,
+        class_="kind",
+    )
+    gain = item.get("gain")
+    details = facts(
+        [
+            ("Columns", _named(item.get("columns") or [])),
+            ("Rows", _named(item.get("rows") or [])),
+            ("Evidence", _pairs(item.get("evidence"))),
+            ("Probe", _pairs(item.get("probe"))),
+            ("Remedy", _sentence(item["remedy"]) if item.get("remedy") else None),
+            ("Measured gain", f"{'+' if gain > 0 else ''}{number(gain)}" if is_number(gain) else None),
+        ],
+        class_="details",
+    )
+    return join([head, el("p", _sentence(item.get("message", "")), class_="message"), details])
+
+
+def _sentence(text: Any) -> str:
+    """The checks write their messages for a list, without a full stop; on the page it is a sentence."""
+    said = clip(text, 1_000)
+    return said if said.endswith((".", "!", "?", "…")) or not said else f"{said}."
+
+
+def _named(items: Any) -> Html | None:
+    items = list(items) if isinstance(items, list | tuple) else [items]
+    if not items:
+        return None
+    named = [code(clip(item, 80)) for item in items[:_NAMED]]
+    more = f" and {count(len(items) - _NAMED)} more" if len(items) > _NAMED else ""
+    return join([join(named, ", "), more])
+
+
+def _pairs(pairs: Any) -> str | None:
+    if not isinstance(pairs, dict) or not pairs:
+        return None
+    return " · ".join(f"{words(key)} {value(item, 120)}" for key, item in pairs.items())
