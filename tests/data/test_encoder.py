@@ -18,6 +18,7 @@ from PIL import Image
 from goodfit.base.errors import BundleError, DataError, SettingError, StorageError
 from goodfit.base.recipe import DataPart
 from goodfit.data import encode_fit
+from goodfit.data import encoder as encoder_module
 from goodfit.data.dataset import Column, Dataset, Schema, in_memory
 from goodfit.data.encoded import Encoded, Ragged, allocate, machine_memory
 from goodfit.data.encoder import Encoder
@@ -177,13 +178,25 @@ def test_a_damaged_encoder_is_said(tmp_path: Path, old: str, new: str) -> None:
 def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     data = dataset()
     whole = fitted(data)
-    monkeypatch.setattr(encode_fit, "_CHUNK_CELLS", 1)
-    monkeypatch.setattr(np, "clip", lambda value, low, high: 17)  # rows of a chunk
+    for module in (encode_fit, encoder_module):
+        monkeypatch.setattr(module, "chunk_rows", lambda columns: 17)
     pieces = fitted(data)
     assert pieces.inputs == whole.inputs
     assert same(pieces.encode(data), whole.encode(data))
     monkeypatch.undo()
     assert same(pieces.encode(data), whole.encode(data))
+
+
+def test_errors_name_the_row_of_the_table_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = table()
+    encoder = fitted(dataset(frame))
+    monkeypatch.setattr(encoder_module, "chunk_rows", lambda columns: 17)
+    frame[50, "y"] = None
+    for source, rows, row in ((dataset(frame), None, 51), (frame, None, 51), (dataset(frame), np.array([9, 50]), 51)):
+        with pytest.raises(DataError, match="missing in row 51") as caught:
+            encoder.encode(source, rows)
+        assert caught.value.row == row
+    assert encoder.encode(dataset(frame), np.arange(50)).rows == 50  # rows that nobody asked for do no harm
 
 
 def test_large_numbers_of_rows_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +221,7 @@ def test_rows_frames_and_datasets_encode_alike() -> None:
     assert same(chosen, encoder.encode(table()[rows]))
     assert encoder.encode(table().drop("y"), with_target=False).target is None
     assert encoder.encode(table().clear(), with_target=False).rows == 0
-    with pytest.raises(DataError, match="'c' are missing"):
+    with pytest.raises(DataError, match="they lack 'c'"):
         encoder.encode(table().drop("c"))
 
 

@@ -25,7 +25,7 @@ from goodfit.data.target import TargetSpec
 
 SAMPLE_ROWS = 1_000_000  # for order statistics: their rank is then known to 0.05 %, half of one of 1,000 quantiles
 _SAMPLE_CELLS = 1 << 26  # numbers sampled over all columns, 512 MiB: a table of 1,500 columns gets 44,000 rows
-_CHUNK_CELLS = 1 << 23  # cells of a chunk, 64 MiB: wide tables are read in fewer rows at once
+_CHUNK_CELLS = 1 << 22  # cells of a chunk, 32 MiB: wide tables are read in fewer rows at once
 _PAIR_TEXTS = 100_000  # texts that a byte-pair vocabulary is learned from; more change its merges little and cost minutes
 
 
@@ -77,9 +77,11 @@ def observe(dataset: Dataset, columns: list[Column], rows: np.ndarray, seed: int
     """One pass over the data that looks at the sorted `rows` alone. text: the columns whose words are counted."""
     plain, dated = named(columns, "number"), named(columns, "datetime")
     levels = {name: encode_category.Tally() for name in named(columns, "category", "boolean")}
-    words, missing, parts = encode_category.Tally(), dict.fromkeys([*plain, *dated], 0), []
+    words, missing = encode_category.Tally(), dict.fromkeys([*plain, *dated], 0)
     names = [*plain, *dated, *levels, *text]
-    sample = _sampled(rows, len(plain) + encode_datetime.PARTS * len(dated), seed)
+    width = len(plain) + encode_datetime.PARTS * len(dated)
+    sample, filled = _sampled(rows, width, seed), 0
+    numbers = torch.empty(width, sample.size if width else 0, dtype=torch.float64)
     if names:
         for start, whole in dataset.chunks(chunk_rows(len(names)), names):
             frame = _within(whole, rows, start)
@@ -92,8 +94,10 @@ def observe(dataset: Dataset, columns: list[Column], rows: np.ndarray, seed: int
                     split = encode_text.split_words(frame[name].slice(first, encode_text.TEXTS).fill_null(""))
                     words.add(split.filter(split.list.len() > 0).explode())
             if missing:
-                parts.append(_matrix(_within(whole, sample, start), plain, dated))
-    return Seen(torch.cat(parts, dim=1) if parts else torch.zeros(0, 0, dtype=torch.float64), missing, levels, words)
+                part = _matrix(_within(whole, sample, start), plain, dated)
+                numbers[:, filled : filled + part.shape[1]] = part
+                filled += part.shape[1]
+    return Seen(numbers, missing, levels, words)
 
 
 def fit_numbers(seen: Seen, columns: list[Column], scaling: Scaling, rows: int, seed: int, notes: list[Note]) -> Numbers | None:

@@ -27,35 +27,42 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 LARGEST = 89_478_485  # pixels; a quarter GiB of RGB, where Pillow begins to suspect a decompression bomb
 SMALLEST_SIDE, LARGEST_SIDE = 8, 64  # of the side that is chosen: below 8 nothing is left to see, and cost grows with its square
 SAMPLE = 512  # training images that size, channels, mean and standard deviation are taken from: a million pixels and more
+_SAMPLE_BYTES = 1 << 26  # of the decoded sample: fewer images where they are large
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
+_Item = str | np.ndarray | None
 Place = Callable[[int], tuple[str | None, int]]  # position in the values -> file of the table and 1-based row
 
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """The image column. mean, std: of the training pixels per channel, in units of the brightest value (0 to 1)."""
+    """The image column. mean, std: of the training pixels per channel, in units of the brightest value (0 to 1).
+
+    white: the brightest value of images that come as arrays.
+    """
 
     column: str
     channels: int
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    white: float = 255.0
 
-    def encode_into(self, out: np.ndarray, paths: pl.Series, root: Path | None, place: Place) -> None:
-        """Decode the images at `paths` (String [n]) into `out` uint8 [n, C, S, S], on all cores; a missing path gives the mean colour.
+    def encode_into(self, out: np.ndarray, images: pl.Series, root: Path | None, place: Place) -> None:
+        """Bring n images into `out` uint8 [n, C, S, S], on all cores; a missing one gets the mean colour.
 
+        images: paths (String) below `root`, or decoded already (Array of the shape [H, W] or [H, W, 1 to 4 channels]).
         The picture is turned upright (EXIF) and shrunk or enlarged to fit into the square with its proportions kept; the rest of the square
         gets the picture's mean colour, so nothing is cut off. Transparent parts become white, 16-bit and floating-point pixels 8-bit.
         Raises DataError with the row of the first image that cannot be read.
         """
         blank = np.array([round(255 * mean) for mean in self.mean], np.uint8)[:, None, None]  # C 1 1
 
-        def decode(job: tuple[int, str | None]) -> None:
-            index, path = job
-            out[index] = blank if path is None else _pixels(_opened(path, root, lambda: place(index), self), self.channels, self.size)
+        def decode(job: tuple[int, _Item]) -> None:
+            index, item = job
+            out[index] = blank if item is None else _pixels(_opened(item, root, lambda: place(index), self), self.channels, self.size)
 
-        _on_all_cores(decode, list(enumerate(paths.to_list())))
+        _on_all_cores(decode, list(enumerate(_items(images, self.white))))
 
     def inputs(self) -> dict[str, Any]:
         """The specification of the network's image input."""
@@ -76,30 +83,61 @@ class ImageEncoder:
         return cls(**{**document, "mean": tuple(document["mean"]), "std": tuple(document["std"])})
 
 
-def fit(column: str, paths: pl.Series, root: Path | None, place: Place, size: int | None) -> ImageEncoder:
-    """Size, channels, mean and standard deviation from (a sample of) the training images.
+def fit(column: str, images: pl.Series, root: Path | None, place: Place, size: int | None) -> ImageEncoder:
+    """Size, channels, mean and standard deviation from (a sample of) the training images, paths or arrays as in `encode_into`.
 
     size: side in pixels; the median of the longer sides between SMALLEST_SIDE and LARGEST_SIDE when None.
     """
-    jobs = [(index, path) for index, path in enumerate(paths.to_list()) if path is not None]
+    images = images.alias(column)
+    white = _white(images)
+    jobs = [(index, item) for index, item in enumerate(_items(images, white)) if item is not None]
     if not jobs:
         raise DataError(f"column {column!r} must name at least one image in the training rows; all of them are missing", column=column)
 
-    def look(job: tuple[int, str]) -> tuple[int, bool]:
+    def look(job: tuple[int, _Item]) -> tuple[int, bool]:
         image = _opened(job[1], root, lambda: place(job[0]), None)
         return max(image.size), _is_grey(image)
 
     seen = _on_all_cores(look, jobs)
     side = size or int(np.clip(np.median([longer for longer, _ in seen]), SMALLEST_SIDE, LARGEST_SIDE))
     channels = 1 if all(grey for _, grey in seen) else 3
-    encoder = ImageEncoder(column, channels, side, (0.0,) * channels, (1.0,) * channels)
-    pixels = np.empty((len(jobs), channels, side, side), np.uint8)
-    rows = [index for index, _ in jobs]
-    encoder.encode_into(pixels, paths.gather(rows), root, lambda position: place(rows[position]))
-    mean = pixels.mean(axis=(0, 2, 3), dtype=np.float64) / 255
-    std = pixels.std(axis=(0, 2, 3), dtype=np.float64) / 255
+    encoder = ImageEncoder(column, channels, side, (0.0,) * channels, (1.0,) * channels, white)
+    rows = [index for index, _ in jobs[: max(16, _SAMPLE_BYTES // (channels * side**2))]]
+    pixels = np.empty((len(rows), channels, side, side), np.uint8)
+    encoder.encode_into(pixels, images.gather(rows), root, lambda position: place(rows[position]))
+    counts = sum(np.stack([np.bincount(channel.ravel(), minlength=256) for channel in image]) for image in pixels)  # C 256
+    values = np.arange(256) / 255
+    mean = counts @ values / (len(rows) * side**2)
+    std = np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / (len(rows) * side**2))
     std = np.where(std > 0, std, 1.0)  # a channel that never varies is only centred
-    return ImageEncoder(column, channels, side, tuple(mean.tolist()), tuple(std.tolist()))
+    return ImageEncoder(column, channels, side, tuple(mean.tolist()), tuple(std.tolist()), white)
+
+
+def _white(images: pl.Series) -> float:
+    """The brightest value that arrays of this type can hold; floating-point pixels go to 1, unless some are larger: then to 255."""
+    if not isinstance(images.dtype, pl.Array):
+        return 255.0
+    pixels = images.drop_nulls().to_numpy()
+    if pixels.dtype.kind != "f":
+        return 65_535.0 if pixels.dtype.itemsize == 2 else 255.0
+    return 1.0 if np.nanmax(pixels, initial=0.0) <= 1 else 255.0
+
+
+def _items(images: pl.Series, white: float) -> list[_Item]:
+    """A path or uint8 pixels [H, W] or [H, W, C] for each image, None where there is none."""
+    if not isinstance(images.dtype, pl.Array):
+        return images.to_list()
+    shape = images.dtype.shape
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] > 4):
+        raise DataError(
+            f"arrays of images have the shape [n, H, W] or [n, H, W, C] with 1 to 4 channels; {images.name!r} has {[len(images), *shape]}",
+            column=images.name,
+        )
+    pixels = images.drop_nulls().to_numpy()
+    if pixels.dtype != np.uint8:
+        pixels = (np.nan_to_num(pixels.astype(np.float32)) * np.float32(255 / white)).clip(0, 255).round().astype(np.uint8)
+    filled = iter(pixels[..., 0] if len(shape) == 3 and shape[2] == 1 else pixels)
+    return [next(filled) if known else None for known in images.is_not_null()]
 
 
 def _on_all_cores(work: Callable[[Any], Any], jobs: list[Any]) -> list[Any]:
@@ -120,9 +158,14 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _opened(path: str, root: Path | None, where: Callable[[], tuple[str | None, int]], encoder: ImageEncoder | None) -> Image:
+def _opened(item: _Item, root: Path | None, where: Callable[[], tuple[str | None, int]], encoder: ImageEncoder | None) -> Image:
     """The decoded image, upright. Raises DataError with file and row."""
     from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if isinstance(item, np.ndarray):
+        return Image.fromarray(item)
+    assert item is not None
+    path = item
 
     def error(what: str) -> DataError:
         table, row = where()

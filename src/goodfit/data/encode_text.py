@@ -80,7 +80,7 @@ class TextEncoder:
             lengths = words.list.len().cast(pl.Int64).to_numpy()
             positions = words.filter(words.list.len() > 0).explode().cast(self._words, strict=False).to_physical().cast(pl.Int32)
             return (positions + SPECIAL).fill_null(UNKNOWN).to_numpy(), lengths
-        found = [encoding.ids for encoding in self._tokenizer.encode_batch(texts.to_list(), add_special_tokens=False)]
+        found = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts.to_list(), add_special_tokens=False)]
         return np.fromiter(itertools.chain.from_iterable(found), np.int32), np.array([len(ids) for ids in found], np.int64)
 
     @cached_property

@@ -170,7 +170,7 @@ class Encoder:
                 inputs[name] = torch.from_numpy(array)
         if tokens is not None:
             inputs["text"] = Ragged(tokens.finish(), torch.from_numpy(lengths.cumsum()))
-        codes = np.require(table.pick(self.target.encode(source)), requirements=["C", "W"]) if with_target else None
+        codes = self._codes(table) if with_target else None
         weight = self._weight(table, codes if balance else None) if with_target else None
         return Encoded(inputs, None if codes is None else torch.from_numpy(codes), weight, n, folder)
 
@@ -247,6 +247,15 @@ class Encoder:
         row += 4 * len(self._categories) + (4 * self._text.max_tokens + 8 if self._text else 0)
         return n * (row + (self._image.channels * self._image.size**2 if self._image else 0))
 
+    def _codes(self, table: _Source) -> np.ndarray:
+        """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
+        try:
+            parts = [self.target.encode(frame) for _, frame in table.chunks(self.target.names)]
+        except DataError:
+            self.target.encode(table.source)  # raises the same, with the row in the file instead of in the chunk
+            raise
+        return np.concatenate(parts) if parts else self.target.encode(table.source)[:0].copy()
+
     def _weight(self, table: _Source, codes: np.ndarray | None) -> Tensor | None:
         """float32 [n], None for all 1."""
         weight = None
@@ -277,7 +286,7 @@ class _Source:
             absent = [name for name in columns if name not in self.source.columns]
             if absent:
                 raise DataError(
-                    f"the data must have the columns that the network was trained on; {listed(absent)} are missing", column=absent[0]
+                    f"the data must have the columns that the network was trained on; they lack {listed(absent)}", column=absent[0]
                 )
         for start in range(0, self.rows, size):
             chosen = slice(start, min(start + size, self.rows))
