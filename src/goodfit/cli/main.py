@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
+
+# The root of what the parser raises, wherever this version of typer keeps its click.
+_CallError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="goodfit",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -26,6 +27,19 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; words go to stderr.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as optim.lr=0.001; may be repeated.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from goodfit import __version__
+
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -195,11 +209,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code = app(args=arguments, standalone_mode=False)
         result = code if isinstance(code, int) else 0
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         result = stop.exit_code
-    except click.ClickException as error:
+    except _CallError as error:
         result = _fail({"kind": "call", "message": _call_sentence(error)}, "--json" in arguments, 2)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted; go on with the same command and --resume", err=True)
         result = 130
     except BrokenPipeError:
@@ -215,7 +229,7 @@ def main(argv: list[str] | None = None) -> int:
     return result
 
 
-def _call_sentence(error: click.ClickException) -> str:
+def _call_sentence(error: Any) -> str:
     sentence = error.format_message().strip().rstrip(".")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "goodfit"
