@@ -38,8 +38,8 @@ class Column:
     """One column as it was understood.
 
     dtype: the polars type after reading. missing: rows without a value. distinct: different values, missing not counted
-    (an estimate within about 2 % above 1,000 in tables that are read from the disk).
-    reason: why this kind, one clause. form: how its texts are read, so that new rows are read alike (see data.forms).
+    (above 2,000 an estimate that may be 15 % off in tables that are read from the disk).
+    reason: why this kind, one clause. form: how its texts are read, so that new rows are read alike (data.forms.Form.parse).
     """
 
     name: str
@@ -72,7 +72,7 @@ class Schema:
 
     @property
     def targets(self) -> tuple[Column, ...]:
-        """The columns to predict, in the order in which they were asked for."""
+        """The columns to predict, in the order of the source."""
         return self.with_role("target")
 
     @property
@@ -146,7 +146,7 @@ class Dataset:
     notes: what was used although not quite right. root: folder that image paths are relative to.
     part: [n] int8 given split (0 train, 1 valid, 2 test), None when neither files nor a column say so.
     origin: [n] int64 0-based row in the source that each row came from, counted through all files; None when none was left out.
-    starts: the first row of each file, counted in the same way.
+    starts: the first row of each file, counted in the same way. A part that no row is given to is cut from the training rows.
     """
 
     schema: Schema

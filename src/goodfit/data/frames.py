@@ -83,7 +83,7 @@ def _pandas_series(name: str, series: Any, notes: Notes) -> pl.Series:
         plain = np.bool_ if kind == "b" else np.uint64 if kind == "u" else np.int64
         values = pl.Series(name, series.to_numpy(dtype=plain, na_value=0))
         return values.set(pl.Series(missing), None) if missing.any() else values
-    objects = series.astype(object).to_numpy(dtype=object)
+    objects = np.array(series.astype(object), dtype=object)  # a copy: pandas hands out its own memory, write-protected
     objects[np.asarray(series.isna())] = None
     return _series(name, objects, notes)
 

@@ -68,25 +68,37 @@ class Scratch:
     def __init__(self, folder: Path | None) -> None:
         self._given = folder
         self._made: Path | None = None
-        self._count = 0
+        self._paths: list[Path] = []
 
     def path(self, name: str) -> Path:
-        """A path for a new file in the folder, which is made when it is first needed."""
-        if self._made is None:
-            try:
-                if self._given is not None:
-                    self._given.mkdir(parents=True, exist_ok=True)
-                    self._made = self._given
-                else:
-                    holder = tempfile.TemporaryDirectory(prefix="goodfit-")
-                    self._made = Path(holder.name)
-                    self._finalizer = weakref.finalize(self, holder.cleanup)
-            except OSError as error:
-                raise StorageError(f"the cache folder {self._given} cannot be made: {error.strerror or error}", file=self._given) from error
-        self._count += 1
-        return self._made / f"{self._count:02d}-{Path(name).stem[:40]}"
+        """A new file in the folder, which is made when it is first needed."""
+        try:
+            if self._made is None:
+                self._made = self._folder()
+            for count in itertools.count(1):
+                path = self._made / f"{Path(name).stem[:40]}-{count}{Path(name).suffix[:10]}"
+                try:
+                    path.touch(exist_ok=False)  # other datasets may share the folder
+                except FileExistsError:
+                    continue
+                self._paths.append(path)
+                return path
+        except OSError as error:
+            raise StorageError(
+                f"the cache folder {self._given or ''} cannot be written: {error.strerror or error}", file=self._given
+            ) from error
+        raise AssertionError
 
-    def drop(self, path: Path) -> None:
-        """Remove a file of this folder that is no longer needed."""
-        if self._made is not None and path.parent == self._made:
-            path.unlink(missing_ok=True)
+    def keep_only(self, path: Path) -> None:
+        """Remove all other files that were made here: what the rows were read from."""
+        for other in self._paths:
+            if other != path:
+                other.unlink(missing_ok=True)
+
+    def _folder(self) -> Path:
+        if self._given is not None:
+            self._given.mkdir(parents=True, exist_ok=True)
+            return self._given
+        holder = tempfile.TemporaryDirectory(prefix="goodfit-")
+        weakref.finalize(self, holder.cleanup)
+        return Path(holder.name)

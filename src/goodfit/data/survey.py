@@ -1,0 +1,200 @@
+"""What the values of each column are like: counts over all rows, taken for all columns in one pass.
+
+Whether a table lies in memory or streams from the disk, the queries are the same; only the number of different values
+is estimated for large ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from goodfit.data.forms import TRUE_FALSE, Form, date_forms, filled, infinite_word, missing_word, number_forms
+
+_SAMPLE = 2_000  # rows from which the forms that texts may have are proposed; all rows then decide
+_PROPOSED = 0.8  # share of the sample that a form must read to be tried on all rows
+_EXACT = 2_000  # different values up to which an estimate is replaced by a count
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+
+
+@dataclass(slots=True)
+class Facts:
+    """Counts over the rows of one column.
+
+    filled: rows with a value. distinct: different values. low, high: of numbers. infinite: infinite numbers (not in filled).
+    whole: values that are whole numbers. plain: texts that are plain finite numbers.
+    Texts only: padded: whole numbers with leading zeros, such as 00123; longest: characters of the longest text.
+    words, length: means over the texts there. images: texts that end like pictures. coded: texts of letters, digits and -_/.:@ alone.
+    missing: words for missing; infinity: words for infinity; reads: (form, rows that it reads), likeliest first.
+    """
+
+    name: str
+    dtype: pl.DataType
+    rows: int
+    filled: int = 0
+    distinct: int = 0
+    low: float | None = None
+    high: float | None = None
+    infinite: int = 0
+    whole: int = 0
+    plain: int = 0
+    padded: int = 0
+    longest: int = 0
+    words: float = 0.0
+    length: float = 0.0
+    images: int = 0
+    coded: int = 0
+    missing: int = 0
+    infinity: int = 0
+    reads: list[tuple[Form, int]] = field(default_factory=list)
+
+
+def survey(lazy: pl.LazyFrame, rows: int, *, huge: bool, separator: str, raw: Iterable[str] = ()) -> dict[str, Facts]:
+    """Facts of every column. `raw`: text columns that are taken as they are, whatever their texts look like."""
+    schema = lazy.collect_schema()
+    facts = {name: Facts(name, dtype, rows) for name, dtype in schema.items()}
+    _fill(lazy, {name: _first(name, dtype, huge) for name, dtype in schema.items()}, facts, huge)
+    if huge:
+        few = {name: {"distinct": _distinct(_value(name, schema[name]))} for name, fact in facts.items() if fact.distinct <= _EXACT}
+        _fill(lazy, few, facts, huge)
+    texts = [name for name, dtype in schema.items() if dtype == pl.String and facts[name].filled]
+    whole = [name for name in texts if facts[name].whole == facts[name].filled]
+    words = [name for name in texts if facts[name].plain < facts[name].filled]
+    _fill(lazy, {name: _digits(pl.col(name)) for name in whole}, facts, huge)
+    if words:
+        _fill(lazy, {name: _words(pl.col(name)) for name in words}, facts, huge)
+        skip = set(raw)
+        sample = lazy.select(words).gather_every(max(1, rows // _SAMPLE)).collect(engine=_engine(huge))
+        proposed = {name: forms for name in words if name not in skip and (forms := _propose(sample[name], name, separator))}
+        _try_forms(lazy, proposed, facts, huge)
+    return facts
+
+
+def numbers_of(lazy: pl.LazyFrame, forms: dict[str, Form], facts: dict[str, Facts], huge: bool) -> None:
+    """Set low, high, whole and distinct of text columns from the numbers that their forms read."""
+    wanted = {}
+    for name, form in forms.items():
+        value = _finite(form.read(pl.col(name)))
+        wanted[name] = {
+            "low": value.min(),
+            "high": value.max(),
+            "whole": (value == value.floor()).sum(),
+            "distinct": value.approx_n_unique() if huge else _distinct(value),
+        }
+    _fill(lazy, wanted, facts, huge)
+
+
+def read_values(form: Form, text: pl.Expr) -> pl.Expr:
+    """What the form reads, without NaN and infinity."""
+    return _finite(form.read(text)) if form.kind == "number" else form.read(text)
+
+
+def _engine(huge: bool) -> Any:
+    return "streaming" if huge else "auto"
+
+
+def _fill(lazy: pl.LazyFrame, wanted: dict[str, dict[str, pl.Expr]], facts: dict[str, Facts], huge: bool) -> None:
+    """Run the queries of all columns in one pass and store each under its name."""
+    # Numbered aliases: a column may bear any name. Some thousand queries a pass keep polars' planner fast on wide tables.
+    queries = [(name, key, query) for name, parts in wanted.items() for key, query in parts.items()]
+    for start in range(0, len(queries), 4_000):
+        part = queries[start : start + 4_000]
+        row = lazy.select([query.alias(str(i)) for i, (_, _, query) in enumerate(part)]).collect(engine=_engine(huge)).row(0)
+        for (name, key, _), value in zip(part, row, strict=True):
+            setattr(facts[name], key, value if value is not None or key in ("low", "high") else 0)
+
+
+def _value(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column with null for everything that is no value."""
+    column = pl.col(name)
+    if dtype == pl.String:
+        return pl.when(column != "").then(column)
+    return _finite(column) if dtype.is_float() else column
+
+
+def _finite(column: pl.Expr) -> pl.Expr:
+    return pl.when(column.is_finite()).then(column)
+
+
+def _distinct(value: pl.Expr) -> pl.Expr:
+    return value.n_unique() - value.is_null().any().cast(pl.UInt32)
+
+
+def _first(name: str, dtype: pl.DataType, huge: bool) -> dict[str, pl.Expr]:
+    value = _value(name, dtype)
+    queries = {"filled": value.count()}
+    if isinstance(dtype, pl.List):
+        return queries
+    queries["distinct"] = value.approx_n_unique() if huge else _distinct(value)
+    if dtype == pl.String:
+        number = _finite(pl.col(name).cast(pl.Float64, strict=False))
+        queries |= {
+            "plain": number.count(),
+            "whole": pl.col(name).cast(pl.Int64, strict=False).count(),
+            "low": number.min(),
+            "high": number.max(),
+        }
+    elif dtype.is_numeric():
+        queries |= {"low": value.min(), "high": value.max()}
+        if dtype.is_float():
+            queries |= {"infinite": pl.col(name).is_infinite().sum(), "whole": (value == value.floor()).sum()}
+        else:
+            queries |= {"whole": value.count()}
+    return queries
+
+
+def _digits(text: pl.Expr) -> dict[str, pl.Expr]:
+    # Two digits with a zero are hours and months; three and more are codes.
+    return {"padded": text.str.contains(r"^[+-]?0\d{2}").sum(), "longest": text.str.len_chars().max()}
+
+
+def _words(text: pl.Expr) -> dict[str, pl.Expr]:
+    there = filled(text)
+    value = pl.when(there).then(text)
+    ending = "|".join(ending[1:] for ending in IMAGES)
+    return {
+        "filled": there.sum(),
+        "missing": missing_word(value).sum(),
+        "infinity": infinite_word(value).sum(),
+        "words": value.str.count_matches(r"\S+").mean(),
+        "length": value.str.len_chars().mean(),
+        "longest": value.str.len_chars().max(),
+        "images": value.str.contains(rf"(?i)\.(?:{ending})\s*$").sum(),
+        "coded": value.str.contains(r"^[\w\-./:@#+=]+$").sum(),
+    }
+
+
+def _propose(sample: pl.Series, name: str, separator: str) -> list[Form]:
+    """The forms worth trying on all rows."""
+    texts = sample.to_frame("text").filter(filled(pl.col("text")) & ~missing_word(pl.col("text")) & ~infinite_word(pl.col("text")))["text"]
+    if texts.is_empty() or float(texts.str.len_chars().median() or 0) > 60:  # type: ignore[arg-type]
+        return []  # no number or date is that long
+    words = set(texts.str.strip_chars().str.to_lowercase().unique().head(3).to_list())
+    forms = [Form("boolean", true=true, false=false) for true, false in TRUE_FALSE if words <= {true, false}]
+    numbers, need = number_forms(texts, separator), _PROPOSED * len(texts)
+    reads = (
+        texts.to_frame("text").select([_finite(form.read(pl.col("text"))).count().alias(str(i)) for i, form in enumerate(numbers)]).row(0)
+    )
+    forms += [form for form, count in zip(numbers, reads, strict=True) if count >= need]
+    dates = [Form("datetime", formats=(form,)) for form in date_forms(texts, named_date=_names_a_date(name))]
+    if dates:
+        counts = texts.to_frame("text").select([form.read(pl.col("text")).count().alias(str(i)) for i, form in enumerate(dates)]).row(0)
+        forms += dates if sum(counts) >= need else []
+    return forms
+
+
+def _names_a_date(name: str) -> bool:
+    return any(word in name.lower() for word in ("date", "day", "datum", "fecha", "time"))
+
+
+def _try_forms(lazy: pl.LazyFrame, proposed: dict[str, list[Form]], facts: dict[str, Facts], huge: bool) -> None:
+    flat = [(name, form) for name, forms in proposed.items() for form in forms]
+    for start in range(0, len(flat), 4_000):
+        part = flat[start : start + 4_000]
+        counts = [read_values(form, pl.col(name)).count().alias(str(i)) for i, (name, form) in enumerate(part)]
+        row = lazy.select(counts).collect(engine=_engine(huge)).row(0)
+        for (name, form), count in zip(part, row, strict=True):
+            facts[name].reads.append((form, count))
