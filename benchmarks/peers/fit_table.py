@@ -51,8 +51,13 @@ def main() -> None:
     prediction, classes, remarks = LEARNERS[given.learner](table, given.seed, given.threads, given.time_limit)
     seconds = time.monotonic() - begun  # fitting and predicting the test rows
     values = scores(table.y_test, prediction, classes) | remarks
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(values | {"seconds": round(seconds, 1), "memory_mib": round(memory), "rows": len(table.y_train)}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    costs = {
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "memory_mib": round(used.ru_maxrss / 1024),
+    }
+    print(json.dumps(values | costs | {"rows": len(table.y_train)}))
 
 
 def scores(y: np.ndarray, prediction: np.ndarray, classes: np.ndarray | None) -> dict[str, Any]:

@@ -18,7 +18,8 @@ def goodfit(preset: str, table: Table, seed: int, threads: int, limit: float) ->
 
     train, test = (part.assign(**{TARGET: y}) for part, y in ((table.train, table.y_train), (table.test, table.y_test)))
     with tempfile.TemporaryDirectory() as folder:
-        run = gf.train(train, target=TARGET, test=test, preset=preset, time_limit=limit, seed=seed, out=Path(folder) / "run")
+        place = Path(folder) / "run"
+        run = gf.train(train, TARGET, test=test, preset=preset, time_limit=limit, seed=seed, out=place, train__threads=threads)
         predicted = run.predict(table.test)
         names = list(predicted.columns)
         if table.spec.kind == "regression":

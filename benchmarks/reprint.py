@@ -1,0 +1,24 @@
+"""Print every measured result as tables, made anew from the numbers in results/*.json; what `make bench` calls."""
+
+from __future__ import annotations
+
+import loop
+import record as store
+import tables
+from record import FOLDER, Record
+
+RENDER = {"loop": loop.render, "tables": tables.render}
+
+
+def main() -> None:
+    """Known results from their numbers, others (results/*.md) as they stand."""
+    names = sorted({path.stem for path in FOLDER.glob("*.json")} & RENDER.keys())
+    for name in names:
+        print(store.publish(Record(name), RENDER[name]) + "\n")
+    for path in sorted(FOLDER.glob("*.md")):
+        if path.stem not in names:
+            print(path.read_text())
+
+
+if __name__ == "__main__":
+    main()
