@@ -1,0 +1,63 @@
+"""From a target's specification to its task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from goodfit.base.errors import SettingError, did_you_mean
+from goodfit.base.protocols import Task
+from goodfit.tasks import binary, multiclass, multilabel, regression, several
+from goodfit.tasks.binary import Binary
+from goodfit.tasks.class_metrics import RANKED
+from goodfit.tasks.multiclass import Multiclass
+from goodfit.tasks.multilabel import Multilabel
+from goodfit.tasks.regression import Regression
+from goodfit.tasks.several import Several
+
+# Kind of target -> the metrics that early stopping can read (name -> whether more is better), the default first.
+#
+# classes: accuracy, which is what most are after, and where log loss misleads: a network goes on to sort more rows right long
+# after its few confident mistakes have made its log loss grow (Guo et al. 2017; RealMLP and TabM stop by accuracy too).
+# multilabel: log loss, since with many labels hardly any row is right in all, and F1 hangs on a threshold.
+# regression: the root of the mean squared error, which the loss is.
+SCORES: dict[str, dict[str, bool]] = {
+    "binary": binary.SCORES,
+    "multiclass": multiclass.SCORES,
+    "multilabel": multilabel.SCORES,
+    "regression": regression.SCORES,
+    "several": several.SCORES,
+}
+
+
+def build(spec: Mapping[str, Any]) -> Task:
+    """The task of `TargetSpec.to_json()`, to which "label_smoothing" and "score" may be added.
+
+    Weights of classes are sample weights and no business of a task. Raises SettingError for a score that the kind of target
+    has not, and for label smoothing without classes.
+    """
+    kind, smoothing, score = spec["kind"], float(spec.get("label_smoothing") or 0.0), spec.get("score")
+    assert not spec.get("class_weights"), "weights of classes are sample weights"
+    if kind not in SCORES:
+        raise SettingError(f"a target is one of {', '.join(SCORES)}; {kind!r} was given", value=kind)
+    parts = {part["names"][0]: part for part in spec.get("parts") or ()}
+    if smoothing and (kind == "regression" or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))):
+        raise SettingError(f"train.label_smoothing has no effect on {kind} of numbers; leave it out", value=smoothing)
+    known = SCORES[kind] | {f"{name}/{metric}": more for name, part in parts.items() for metric, more in SCORES[part["kind"]].items()}
+    if kind == "multiclass" and len(spec["classes"]) > RANKED:
+        known = {name: more for name, more in known.items() if name != "roc_auc_ovr"}
+    score = next(iter(known)) if score is None else score
+    if score not in known:
+        raise SettingError(
+            f"the score of {kind} is one of {', '.join(known)}; {score!r} was given{did_you_mean(score, known)}", value=score
+        )
+    if kind == "binary":
+        return Binary(label_smoothing=smoothing, score=score)
+    if kind == "multiclass":
+        return Multiclass(len(spec["classes"]), label_smoothing=smoothing, score=score)
+    if kind == "multilabel":
+        return Multilabel(len(spec["classes"] or spec["names"]), label_smoothing=smoothing, score=score)
+    if kind == "regression":
+        return Regression(float(spec["mean"]), float(spec["std"]), score=score)
+    built = {name: build({**part, "label_smoothing": 0.0 if part["kind"] == "regression" else smoothing}) for name, part in parts.items()}
+    return Several(built, score=score, maximise=known[score])
