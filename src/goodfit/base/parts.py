@@ -154,4 +154,7 @@ class TrainPart(Part):
     members: int | None = Field(
         default=None, ge=1, le=256, description="networks trained with different seeds and validation rows, averaged"
     )
+    checkpoint_every: Seconds = Field(
+        default=10.0, ge=0, le=86_400, description="seconds between checkpoints; stretched so that saving costs at most 1 %"
+    )
     threads: int | None = Field(default=None, ge=1, le=1_024, description="threads of computation; the machine's cores when None")
