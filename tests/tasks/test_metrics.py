@@ -95,6 +95,10 @@ def test_rows_of_one_class(code: int) -> None:
     assert ours == pytest.approx(expected_classes(p, y, None), nan_ok=True)
     assert math.isnan(ours["roc_auc"])
     assert ours["balanced_accuracy"] == ours["accuracy"]
+    weight = np.random.default_rng(0).random(20) / 3
+    assert math.isnan(Binary().metrics({"probability": p}, y, weight)["roc_auc"])
+    y[0], weight[0] = 1 - code, 0.0
+    assert math.isnan(Binary().metrics({"probability": p}, y, weight)["roc_auc"])
 
 
 def test_a_class_that_no_row_has() -> None:

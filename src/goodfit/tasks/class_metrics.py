@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-RANKED = 100  # classes up to which the AUC is computed: at 5,000 rows a sort of each costs 15 ms in all
+RANKED = 100  # classes up to which the AUC is computed: at 5,000 rows a sort of each costs about 20 ms in all
 
 
 def class_metrics(probability: np.ndarray, code: np.ndarray, weight: np.ndarray | None = None) -> dict[str, float]:
@@ -34,7 +34,8 @@ def class_metrics(probability: np.ndarray, code: np.ndarray, weight: np.ndarray 
     if C == 2:
         metrics["roc_auc"] = roc_auc(probability[:, 1], code == 1, weight)
     elif C <= RANKED:
-        areas = [roc_auc(probability[:, c], code == c, weight) for c in np.flatnonzero(seen)]
+        columns = np.ascontiguousarray(probability.T)  # n C -> C n
+        areas = [roc_auc(columns[c], code == c, weight) for c in np.flatnonzero(seen)]
         metrics["roc_auc_ovr"] = mean_defined(areas)
     return metrics
 
@@ -50,20 +51,19 @@ def roc_auc(score: np.ndarray, positive: np.ndarray, weight: np.ndarray | None =
 
     score [n], positive [n] bool. Not a number where there are no positives or no negatives.
     """
-    if not len(score):
+    # Mann and Whitney 1947: the weight below each positive row, half of that level with it, less what positives have of one another.
+    if weight is None:
+        ranked, below = np.sort(score), np.arange(len(score) + 1, dtype=np.float64)
+        own, bad = np.ones(int(positive.sum())), float(len(score) - positive.sum())
+    else:
+        order = np.argsort(score)
+        ranked, below = score[order], np.append(0.0, np.cumsum(weight[order]))
+        own, bad = weight[positive], float(weight[~positive].sum())
+    good, chosen = float(own.sum()), score[positive]
+    if good <= 0 or bad <= 0:
         return float("nan")
-    order = np.argsort(score)
-    ranked = score[order]
-    good = positive[order].astype(np.float64)
-    bad = 1.0 - good
-    if weight is not None:
-        good, bad = good * weight[order], bad * weight[order]
-    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)  # the last row of each group of equal scores
-    below, above = np.cumsum(bad)[last], np.cumsum(good)[last]
-    if below[-1] <= 0 or above[-1] <= 0:
-        return float("nan")
-    gained = np.diff(above, prepend=0.0)
-    return float(np.sum(gained * (below - np.diff(below, prepend=0.0) / 2)) / (below[-1] * above[-1]))
+    level = below[np.searchsorted(ranked, chosen, "left")] + below[np.searchsorted(ranked, chosen, "right")]
+    return float((own @ level - good**2) / (2 * good * bad))
 
 
 def average(values: np.ndarray, weight: np.ndarray | None = None) -> float:

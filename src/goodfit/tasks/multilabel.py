@@ -64,6 +64,7 @@ class Multilabel:
             "log_loss": average(surprise(np.where(truth, probability, 1 - probability)).mean(1), weight),
         }
         if probability.shape[1] <= RANKED:
-            areas = [roc_auc(probability[:, c], truth[:, c], weight) for c in range(probability.shape[1])]
+            columns = zip(np.ascontiguousarray(probability.T), truth.T, strict=True)  # n C -> C n
+            areas = [roc_auc(score, positive, weight) for score, positive in columns]
             metrics["roc_auc_macro"] = mean_defined(areas)
         return metrics
