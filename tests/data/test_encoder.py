@@ -368,7 +368,9 @@ def test_images_are_encoded_beside_other_columns(tmp_path: Path) -> None:
     assert specification["mean"][0] == pytest.approx(image.float().mean().item() / 255, rel=1e-6)
 
 
-def test_a_broken_image_names_the_row_of_the_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk", [100, 5])
+def test_a_broken_image_names_the_row_of_the_table(tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder_module, "chunk_rows", lambda columns: chunk)
     frame = pictures(tmp_path)
     data = dataset(frame, root=tmp_path)
     encoder = fitted(data)

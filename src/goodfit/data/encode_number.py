@@ -52,7 +52,7 @@ class NumberScaler:
         step = max(1, _CELLS // max(1, values.shape[1]))
         for first in range(0, values.shape[0], step):
             part = slice(first, first + step)
-            scaled[part] = self._transform(values[part].clamp(-LARGEST, LARGEST), part)
+            scaled[part] = self._transform(values[part], part)
         return scaled
 
     def encode(self, values: Tensor) -> Tensor:
