@@ -59,7 +59,9 @@ def _numeric(inputs: Inputs, settings: Settings) -> dict[str, Any]:
 
 CATALOGUE: dict[str, Entry] = {
     "linear": Entry(
-        lambda inputs, outputs, settings: Linear(*_columns(inputs), outputs, vocabulary=_vocabulary(inputs), image=_image(inputs), **settings),
+        lambda inputs, outputs, settings: Linear(
+            *_columns(inputs), outputs, vocabulary=_vocabulary(inputs), image=_image(inputs), **settings
+        ),
         ("numbers", "categories", "text", "image"),
         {},
         "a first answer, and the baseline that every other network has to beat",
@@ -69,14 +71,32 @@ CATALOGUE: dict[str, Entry] = {
     "mlp": Entry(
         lambda inputs, outputs, settings: MLP(*_columns(inputs), outputs, image=_image(inputs), **_numeric(inputs, settings)),
         ("numbers", "categories", "image"),
-        {"width": 256, "depth": 3, "dropout": 0.1, "activation": "relu", "norm": "none", "embedding": "none", "embedding_dim": 16, "bins": 48},
+        {
+            "width": 256,
+            "depth": 3,
+            "dropout": 0.1,
+            "activation": "relu",
+            "norm": "none",
+            "embedding": "none",
+            "embedding_dim": 16,
+            "bins": 48,
+        },
         "a plain network over columns or pixels",
         "Rumelhart, Hinton and Williams 1986",
     ),
     "tabm": Entry(
         lambda inputs, outputs, settings: TabM(*_columns(inputs), outputs, **_numeric(inputs, settings)),
         ("numbers", "categories"),
-        {"width": 256, "depth": 2, "members": 32, "dropout": 0.1, "activation": "relu", "embedding": "piecewise", "embedding_dim": 16, "bins": 48},
+        {
+            "width": 256,
+            "depth": 2,
+            "members": 32,
+            "dropout": 0.1,
+            "activation": "relu",
+            "embedding": "piecewise",
+            "embedding_dim": 16,
+            "bins": 48,
+        },
         "the default for tables: one network that is 32, with numbers bent by learned curves",
         "Gorishniy, Kotelnikov and Babenko, TabM, ICLR 2025",
     ),
@@ -104,7 +124,9 @@ def names() -> tuple[str, ...]:
 def entry(name: str) -> Entry:
     """The entry of this name; raises SettingError with the nearest name when there is none."""
     if name not in CATALOGUE:
-        raise SettingError(f"there is no network {name!r}{did_you_mean(name, CATALOGUE) or '; there are ' + ', '.join(CATALOGUE)}", value=name)
+        raise SettingError(
+            f"there is no network {name!r}{did_you_mean(name, CATALOGUE) or '; there are ' + ', '.join(CATALOGUE)}", value=name
+        )
     return CATALOGUE[name]
 
 
@@ -144,9 +166,7 @@ THROUGHPUT = 8e9
 EPOCHS = 40  # that a table's network usually needs before it stops gaining
 
 
-def defaults(
-    name: str, inputs: Inputs, *, rows: int, outputs: int, time_limit: float | None, threads: int, preset: str
-) -> dict[str, Any]:
+def defaults(name: str, inputs: Inputs, *, rows: int, outputs: int, time_limit: float | None, threads: int, preset: str) -> dict[str, Any]:
     """The network's settings for data of this shape, sized to what `time_limit` seconds allow on `threads` threads.
 
     Sizes follow a cost model (multiply-adds against THROUGHPUT), never a measurement, so that the same call gives the same network.
@@ -188,7 +208,8 @@ def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Mod
         if kind not in own.inputs:
             fitting = [other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs)]
             raise SettingError(
-                f"the network {name!r} reads {', '.join(own.inputs)}, the data have {', '.join(inputs)}; take {' or '.join(fitting)}", value=name
+                f"the network {name!r} reads {', '.join(own.inputs)}, the data have {', '.join(inputs)}; take {' or '.join(fitting)}",
+                value=name,
             )
     return own.build(inputs, outputs, {**own.settings, **checked(name, settings)})
 

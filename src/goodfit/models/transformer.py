@@ -1,0 +1,68 @@
+"""A transformer encoder over tokens, made for training from scratch on little data.
+
+B rows, T tokens, D width, O outputs. Pre-norm (Xiong et al. 2020), RMS-normalised queries and keys (Henry et al. 2020), rotary
+positions (Su et al. 2021), output maps of each branch started at 0, so that every block starts as the identity (Zhang et al. 2019,
+Fixup), and the mean over the real tokens at the end.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from goodfit.base.errors import InputError
+from goodfit.nn.attention import Attention
+from goodfit.nn.dropout import Dropout
+from goodfit.nn.norm import RMSNorm
+from goodfit.nn.pool import masked_mean
+from goodfit.nn.shapes import required
+from goodfit.nn.tokens import TokenEmbedding
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x)): [B, T, D] -> [B, T, D]. The MLP is 4 D wide, as in the original transformer."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm, self.mlp_norm = RMSNorm(width), RMSNorm(width)
+        self.attention = Attention(width, heads, qk_norm=True, rotary=True, zero_output=True)
+        self.up, self.activation, self.down = nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        self.dropout = Dropout(dropout)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), mask=mask))
+        return x + self.dropout(self.down(self.activation(self.up(self.mlp_norm(x)))))
+
+
+class TransformerEncoder(nn.Module):
+    """Tokens [B, T] (0 is padding) -> features [B, D]."""
+
+    def __init__(self, vocabulary: int, *, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.1) -> None:
+        super().__init__()
+        if width % heads or width // heads % 2:
+            raise InputError(f"the width of a transformer must be heads times an even number; got width={width} and heads={heads}")
+        self.width = width
+        self.tokens = TokenEmbedding(vocabulary, width)
+        self.dropout = Dropout(dropout)
+        self.blocks = nn.ModuleList([Block(width, heads, dropout) for _ in range(depth)])
+        self.norm = RMSNorm(width)
+
+    def forward(self, text: Tensor) -> Tensor:
+        x, mask = self.tokens(text)
+        x = self.dropout(x)
+        for block in self.blocks:
+            x = block(x, mask)
+        return masked_mean(self.norm(x), mask)  # B T D -> B D
+
+
+class Transformer(nn.Module):
+    """Tokens [B, T] -> [B, O]."""
+
+    def __init__(self, vocabulary: int, outputs: int, *, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder = TransformerEncoder(vocabulary, width=width, depth=depth, heads=heads, dropout=dropout)
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, *, text: Tensor | None = None) -> Tensor:
+        return self.head(self.encoder(required("text", text)))
