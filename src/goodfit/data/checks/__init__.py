@@ -1,0 +1,34 @@
+"""What is wrong with the data, looked for before training: one check a file, each a function from a Sample to findings.
+
+No warning without an effect that clears chance and a remedy; what is merely worth knowing is a remark. The targets of the test rows
+are never looked at. Codes are those of the vocabulary of faults, and `data.constant`, `data.duplicate-column`, `data.identifier`.
+"""
+
+from __future__ import annotations
+
+from goodfit.base.records import Finding
+from goodfit.data.checks.columns import check_columns
+from goodfit.data.checks.labels import check_labels
+from goodfit.data.checks.leak import check_leaks
+from goodfit.data.checks.outliers import check_outliers
+from goodfit.data.checks.repeats import check_repeats
+from goodfit.data.checks.sample import draw
+from goodfit.data.checks.shift import check_shift
+from goodfit.data.dataset import Dataset
+from goodfit.data.splits import Split
+from goodfit.data.target import TargetSpec
+
+SEVERITIES = ("error", "warning", "remark")
+
+
+def check(dataset: Dataset, target: TargetSpec, split: Split, seed: int) -> list[Finding]:
+    """Everything found, the gravest first. Large data are sampled, so that it takes seconds whatever their size.
+
+    target: as detected; mean and std do not matter here.
+    """
+    sample = draw(dataset, target, split, seed)
+    found = check_labels(sample)
+    if all(finding.severity != "error" for finding in found):
+        found += check_leaks(sample)
+    found += check_repeats(sample) + check_shift(sample) + check_outliers(sample) + check_columns(sample)
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
