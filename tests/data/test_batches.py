@@ -202,6 +202,7 @@ def test_data_on_another_device_are_copied_once() -> None:
     meta = torch.device("meta")
     assert data.on(meta) is data.on(meta)
     assert data.on(torch.device("cpu")) is data
-    assert data.nbytes() == sum(t.nbytes for t in (data.inputs["numbers"], data.inputs["categories"], data.target)) + (  # type: ignore[union-attr]
-        data.inputs["text"].values.nbytes + data.inputs["text"].offsets.nbytes  # type: ignore[union-attr]
-    )
+    text = data.inputs["text"]
+    assert isinstance(text, Ragged)
+    flat = [data.inputs["numbers"], data.inputs["categories"], data.target, text.values, text.offsets]
+    assert data.nbytes() == sum(tensor.nbytes for tensor in flat)  # type: ignore[union-attr]

@@ -31,7 +31,8 @@ KINDS = {"x": "number", "z": "number", "c": "category", "b": "boolean", "when": 
 def schema_of(frame: pl.DataFrame, **roles: str) -> Schema:
     def column(name: str) -> Column:
         role = roles.get(name, "feature" if name in KINDS else "target")
-        return Column(name, KINDS.get(name, "category"), role, str(frame[name].dtype), frame[name].null_count(), 2, "test")  # type: ignore[arg-type]
+        kind, dtype, missing = KINDS.get(name, "category"), str(frame[name].dtype), frame[name].null_count()
+        return Column(name, kind, role, dtype, missing, 2, "test")  # type: ignore[arg-type]
 
     return Schema(tuple(column(name) for name in frame.columns))
 

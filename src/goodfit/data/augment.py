@@ -24,8 +24,9 @@ _MIX = (0x9E3779B97F4A7C15 - 2**64, 0x2545F4914F6CDD1D)  # odd 64-bit multiplier
 class Augment:
     """How images are changed; each is drawn uniformly from minus to plus the limit.
 
-    shift: pixels in each direction, the border reflected. flip: mirrored left to right in every second epoch (an image that was mirrored in
-    one epoch is not in the next: each pair of epochs shows both, Jordan, airbench, 2024). rotate: degrees. scale: share of the size.
+    shift: pixels in each direction, the border reflected (repeated where images are turned too). flip: mirrored left to right in every
+    second epoch (an image that was mirrored in one epoch is not in the next, so each pair of epochs shows both: Jordan, airbench, 2024).
+    rotate: degrees. scale: share of the size.
     cutout: side in pixels of a square that is set to the mean (DeVries and Taylor, 2017); 0 for none.
     """
 
@@ -71,7 +72,7 @@ class Augment:
         return images.reshape(B, C, H * W).gather(2, pixel).view(B, C, H, W)
 
     def on_values(self, images: Tensor, draws: Draws) -> Tensor:
-        """Turn, scale, shift and flip together, then cut a square out of normalised images, float [B, C, H, W]."""
+        """Turn, scale, shift and flip together, then cut a square out of normalised images, float [B, C, H, W], in place."""
         if self._turns:
             images = self._turned(images, draws)
         if not self.cutout:
@@ -80,8 +81,9 @@ class Augment:
         y = torch.arange(H, device=images.device) - (draws.uniform[4] * H).floor().unsqueeze(1)  # B H, from the square's middle
         x = torch.arange(W, device=images.device) - (draws.uniform[5] * W).floor().unsqueeze(1)
         half = self.cutout / 2
-        inside = ((y >= -half) & (y < half)).unsqueeze(2) & ((x >= -half) & (x < half)).unsqueeze(1)  # B H W
-        return images.masked_fill(inside.unsqueeze(1), 0.0)
+        below, beside = ((y < -half) | (y >= half)).to(images.dtype), ((x < -half) | (x >= half)).to(images.dtype)
+        outside = torch.maximum(below.unsqueeze(2), beside.unsqueeze(1))  # B H W of 0 and 1
+        return images.mul_(outside.unsqueeze(1))  # a tenth of the time of filling by a mask
 
     @property
     def _turns(self) -> bool:
@@ -97,10 +99,11 @@ class Augment:
         x = torch.arange(W, device=images.device, dtype=images.dtype).view(1, 1, W) - (W - 1) / 2
         if draws.flip is not None:
             x = torch.where(draws.flip.view(B, 1, 1), -x, x)
-        from_x = cos * x - sin * y + (signed[1] * self.shift).view(B, 1, 1)  # B H W; affine_grid would multiply matrices for this
-        from_y = sin * x + cos * y + (signed[0] * self.shift).view(B, 1, 1)
-        grid = torch.stack((from_x * (2 / W), from_y * (2 / H)), dim=3)
-        return functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+        right, down = (signed[1] * self.shift).view(B, 1, 1), (signed[0] * self.shift).view(B, 1, 1)
+        grid = images.new_empty(B, H, W, 2)  # the place that each pixel is read from, -1 to 1; affine_grid would multiply matrices for it
+        torch.add((cos * x + right) * (2 / W), sin * y * (-2 / W), out=grid[..., 0])  # B 1 W, B H 1 -> B H W
+        torch.add((sin * x + down) * (2 / H), cos * y * (2 / H), out=grid[..., 1])
+        return functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 @dataclass(frozen=True, slots=True)
