@@ -1,4 +1,4 @@
-"""goodfit's loop over the same networks: `goodfit.train.loop.fit` with its batches, task and optimiser."""
+"""goodfit's loop over the same networks: `goodfit.training.loop.fit` with its batches, task and optimiser."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from goodfit.data.target import TargetSpec
 from goodfit.nn.dropout import Dropout
 from goodfit.optim.build import build as build_optimizer
 from goodfit.tasks import catalogue as tasks
-from goodfit.train.loop import Plan, fit
-from goodfit.train.state import State, Stopper
-from goodfit.train.step import StepSettings
+from goodfit.training.loop import Plan, fit
+from goodfit.training.state import State, Stopper
+from goodfit.training.step import StepSettings
 
 
 class _Named(nn.Module):

@@ -29,12 +29,12 @@ from goodfit.optim.average import Average
 from goodfit.optim.build import build as build_optimizer
 from goodfit.tasks import catalogue as tasks
 from goodfit.tasks.inference import predict_rows
-from goodfit.train.checkpoint import Checkpoints
-from goodfit.train.loop import Plan, fit
-from goodfit.train.precision import measure
-from goodfit.train.rate import find_rate
-from goodfit.train.state import State, Stopper
-from goodfit.train.step import StepSettings, reseed
+from goodfit.training.checkpoint import Checkpoints
+from goodfit.training.loop import Plan, fit
+from goodfit.training.precision import measure, step_seconds
+from goodfit.training.rate import find_rate
+from goodfit.training.state import State, Stopper
+from goodfit.training.step import StepSettings, reseed
 
 VALID_ROWS = 50_000  # rows scored between epochs: the standard error of an accuracy is below 0.3 % there
 EVALUATE_EVERY = 2_000  # updates at most between evaluations: a long epoch is looked into
@@ -171,7 +171,7 @@ def _measured(
         return build_optimizer(twin, recipe.optim, lr=usual)
 
     trial_rate = recipe.optim.lr or usual / 10  # short of any warm-up, a tenth is safe
-    settings, _ = measure(network, optimizer, batches, task, settings, trial_rate, bfloat16=low, channels_last=layout, seed=seed)
+    settings = measure(network, optimizer, batches, task, settings, trial_rate, bfloat16=low, channels_last=layout, seed=seed)
     changes: dict[str, Any] = {
         "train__precision": "bfloat16" if settings.bfloat16 else "float32",
         "train__channels_last": "yes" if settings.channels_last else "no",
@@ -196,18 +196,9 @@ def _affordable(recipe: Recipe, state: State, batches: Batches, task: Task, sett
     def optimizer(twin: nn.Module) -> torch.optim.Optimizer:
         return build_optimizer(twin, recipe.optim, lr=_rate(recipe))
 
-    _, trials = measure(
-        state.network,
-        optimizer,
-        batches,
-        task,
-        settings,
-        _rate(recipe) / 10,
-        bfloat16=settings.bfloat16,
-        channels_last=settings.channels_last,
-    )
+    seconds = step_seconds(state.network, optimizer, batches, task, settings, _rate(recipe) / 10)
     left = 0.9 * (deadline - time.monotonic())  # a tenth for evaluations and for steps that are slower than these ten
-    return max(1, min(planned, int(left / max(trials[0].seconds, 1e-6))))
+    return max(1, min(planned, int(left / max(seconds, 1e-6))))
 
 
 def _evaluation(

@@ -37,7 +37,7 @@ from goodfit.data.splits import Split, folds, split
 from goodfit.data.target import TargetSpec, detect
 from goodfit.models import catalogue
 from goodfit.tasks import catalogue as tasks
-from goodfit.train.checkpoint import newest_extra
+from goodfit.training.checkpoint import newest_extra
 
 FINISH = 0.12  # share of the time limit that is kept for scores, baselines and the report
 FINISH_LEAST = 4.0  # seconds that these take on a small table

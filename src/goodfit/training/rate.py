@@ -16,8 +16,8 @@ from torch import nn
 
 from goodfit.base.errors import TrainingError
 from goodfit.base.protocols import Batches, Task
-from goodfit.train.state import State, Stopper
-from goodfit.train.step import StepSettings, step
+from goodfit.training.state import State, Stopper
+from goodfit.training.step import StepSettings, step
 
 STEPS = 60  # twelve per decade: enough for the smoothed curve, cheap beside any training
 LOWEST, HIGHEST = 1e-5, 1.0

@@ -14,8 +14,8 @@ from torch import nn
 
 from goodfit.base.protocols import Batches, Task
 from goodfit.base.records import EpochRecord, StepRecord
-from goodfit.train.state import State
-from goodfit.train.step import StepSettings, refuse_non_finite, step
+from goodfit.training.state import State
+from goodfit.training.step import StepSettings, refuse_non_finite, step
 
 
 @dataclass(frozen=True)

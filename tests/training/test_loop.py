@@ -16,10 +16,10 @@ from goodfit.base.streams import derive, torch_stream
 from goodfit.optim import schedule
 from goodfit.optim.average import Average
 from goodfit.optim.build import build
-from goodfit.train.checkpoint import Checkpoints
-from goodfit.train.loop import Plan, fit
-from goodfit.train.state import State, Stopper
-from goodfit.train.step import StepSettings, step
+from goodfit.training.checkpoint import Checkpoints
+from goodfit.training.loop import Plan, fit
+from goodfit.training.state import State, Stopper
+from goodfit.training.step import StepSettings, step
 
 ROWS, FEATURES, CLASSES = 90, 6, 3
 OPTIMISERS = ["sgd", "adagrad", "rmsprop", "adam", "adamw", "muon"]

@@ -19,7 +19,7 @@ from typing import Any
 
 from goodfit.base.errors import BundleError, CheckpointError
 from goodfit.base.files import plain, read_json, read_tensors, write_bytes, write_tensors
-from goodfit.train.state import State
+from goodfit.training.state import State
 
 _KEPT = 2  # the newest, and one to fall back to
 

@@ -17,7 +17,7 @@ from goodfit.base.streams import derive, numpy_stream
 from goodfit.optim.clip import clip_gradient
 from goodfit.optim.max_norm import max_norm
 from goodfit.optim.penalty import add_penalty
-from goodfit.train.state import State
+from goodfit.training.state import State
 
 
 @dataclass(frozen=True)
