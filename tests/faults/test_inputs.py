@@ -70,9 +70,11 @@ def place(case: Case, work: Path, sound_run: Path) -> list[str]:
 
 
 def tiny(words: list[str]) -> list[str]:
-    """What is added to a training so that it takes no time."""
+    """What is added to a training so that it takes no time. A recipe must not be overruled by it."""
     if not words or words[0] != "train" or "--resume" in words:
         return []
+    if "--recipe" in words:
+        return ["--device", "cpu", "--set", "train.threads=1"]
     sets = [
         item for key, value in TINY.items() if not any(word.startswith(f"{key}=") for word in words) for item in ("--set", f"{key}={value}")
     ]
@@ -83,10 +85,10 @@ def tiny(words: list[str]) -> list[str]:
     return sets + preset + device + (["--set", "model.name=linear"] if linear and not named else [])
 
 
-def said(sentence: str, words: tuple[str, ...]) -> list[str]:
-    """The words (`a|b`: either) that do not occur."""
-    low = sentence.lower()
-    return [word for word in words if not any(either.lower() in low for either in word.split("|") if either) and word != "'|'"]
+def said(text: str, words: tuple[str, ...]) -> list[str]:
+    """The words (`a|b`: either) that do not occur; the temporary folder's path, which holds the name of the case, does not count."""
+    low = text.replace(str(Path.cwd()), "").lower()
+    return [word for word in words if not any(either.lower() in low for either in word.split("|"))]
 
 
 def strict(text: str) -> Any:
@@ -176,10 +178,9 @@ def test_every_byte_of_a_model_counts(work: Path, sound_run: Path, capfd: pytest
     table = INPUTS / "sound" / "data.csv"
     for name in files_of(sound_run):
         content = (sound_run / name).read_bytes()
-        for share in (0.1, 0.35, 0.62, 0.9):
-            shutil.rmtree(work / "run", ignore_errors=True)
-            shutil.copytree(sound_run, work / "run")
-            at = int(share * len(content))
+        shutil.rmtree(work / "run", ignore_errors=True)
+        shutil.copytree(sound_run, work / "run")
+        for at in range(3, len(content), len(content) // 30 + 1):
             (work / "run" / name).write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
             capfd.readouterr()
             code = main(["predict", str(work / "run"), str(table), "--out", str(work / "p.csv"), "--json"])
@@ -203,7 +204,7 @@ def test_every_file_of_a_model_is_needed(work: Path, sound_run: Path, capfd: pyt
 
 
 REAL = ["unterminated-quote", "device-zero", "pipe", "images-claim-60000-square", "recipe-billion-laughs", "target-missing",
-        "run-pickle-in-place-of-weights", "weight-negative", "call-nothing", "set-lr-negative"]  # fmt: skip
+        "run-pickle-in-place-of-weights", "weight-negative", "call-unknown-verb", "set-lr-negative"]  # fmt: skip
 
 
 @pytest.mark.slow
