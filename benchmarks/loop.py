@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few batches once, to see that all of them run; nothing is kept")
     given = parser.parse_args()
 
+    store.end_on_signal()
     record = Record("loop")
     names = [name for name in CONTESTANTS if name == HAND or not given.contestant or name in given.contestant]
     for workload in given.workload or WORKLOADS:
@@ -64,10 +65,9 @@ def main() -> None:
         if given.quick:
             print(f"\n{WORKLOADS[workload]}\n" + _lines(results))
             continue
-        machine = store.hardware()
+        known = {python: store.environment(python, PACKAGES) for python in {CONTESTANTS[name] for name in entered}}
         for name, values in results.items():
-            versions = store.versions(CONTESTANTS[name], PACKAGES)
-            record.put(keys[name], values, {"hardware": machine, "versions": versions})
+            record.put(keys[name], values, known[CONTESTANTS[name]])
     if not given.quick:
         print(store.publish(record, render))
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,6 +113,20 @@ def versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
     )
     done = subprocess.run([str(python), "-c", code, *packages], capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
+
+
+def environment(python: Path, packages: Sequence[str]) -> dict[str, Any]:
+    """Machine and versions, and for our own environment the commit that goodfit was at."""
+    found: dict[str, Any] = {"hardware": hardware(), "versions": versions(python, packages)}
+    if python == OURS:
+        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+        found["versions"] |= {"commit": done.stdout.strip()} if done.returncode == 0 else {}
+    return found
+
+
+def end_on_signal() -> None:
+    """Let a polite kill end this process as Ctrl-C does, so that the process that it waits for ends too."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def thread_environment(threads: int) -> dict[str, str]:

@@ -50,7 +50,7 @@ def main() -> None:
 
     record = Record("tables")
     wanted = [cell for cell in _cells(given.seeds) if not given.only or any(_matches(cell, pattern) for pattern in given.only)]
-    machine = store.hardware()
+    store.end_on_signal()
     known: dict[Path, dict[str, Any]] = {}
     for learner, name, seed in wanted:
         key = {"learner": learner, "set": name, "seed": seed, "threads": given.threads, "time_limit": given.time_limit}
@@ -59,7 +59,7 @@ def main() -> None:
         python = OURS if learner in OURSELVES else PEERS
         store.need(python, "test" if python == OURS else "bench-env")
         if python not in known:
-            known[python] = {"hardware": machine, "versions": store.versions(python, PACKAGES)}
+            known[python] = store.environment(python, PACKAGES)
         begun = time.monotonic()
         values = measure(python, learner, name, seed, given.threads, given.time_limit, given.data)
         record.put(key, values, known[python])
