@@ -157,7 +157,7 @@ def render(record: Record) -> str:
         for workload, title in WORKLOADS.items():
             cells = {cell["key"]["contestant"]: cell["values"] for cell in record.cells(workload=workload, threads=threads)}
             if cells:
-                parts += [f"## {title}; {threads} threads", _lines({name: cells[name] for name in CONTESTANTS if name in cells})]
+                parts += [f"## {title}; threads: {threads}", _lines({name: cells[name] for name in CONTESTANTS if name in cells})]
     return "\n\n".join([*parts, store.describe(record, record.cells())])
 
 
