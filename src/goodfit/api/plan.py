@@ -6,9 +6,10 @@ same kind of machine trains the same network. Only precision and rate are measur
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from goodfit.base.recipe import Recipe
 from goodfit.data.dataset import Schema
@@ -69,7 +70,7 @@ def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, out
 
     inputs: the encoder's description of the network's inputs. rows: training rows. outputs: O of the task.
     """
-    threads = recipe.train.threads or os.cpu_count() or 1
+    threads = recipe.train.threads or torch.get_num_threads()
     limit = recipe.train.time_limit
     if limit is None and recipe.train.epochs is None:
         limit = TIME_LIMIT[recipe.preset]

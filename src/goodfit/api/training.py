@@ -285,7 +285,8 @@ def _device(name: str) -> torch.device:
 def _computing(device: torch.device, threads: int | None) -> Iterator[None]:
     """Threads and determinism for the time of the run, then as they were."""
     before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    if threads:
+        torch.set_num_threads(threads)
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for the same bits twice
         torch.use_deterministic_algorithms(True, warn_only=True)
