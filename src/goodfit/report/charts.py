@@ -72,6 +72,8 @@ def lines(
     ]
     heights = [row["y"] for row in rows]
     log = _log_scale(heights, log_ratio)
+    flat = bool(heights) and min(heights) == max(heights) > 0  # a constant stands above zero, else no mark of the axis is near it
+    scale = alt.Scale(domain=[0, 1.25 * heights[0]], nice=False) if flat else alt.Scale(type="log" if log else "linear", zero=False)
     epochs = {row["x"] for row in rows}
     plot = (
         alt.Chart(_data(rows))
@@ -83,7 +85,7 @@ def lines(
         )
         .encode(
             x=alt.X("x:Q", title="Epoch", axis=alt.Axis(tickMinStep=1, format=",d"), scale=alt.Scale(nice=False, zero=False)),
-            y=alt.Y("y:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=False), axis=_axis(heights, log=log)),
+            y=alt.Y("y:Q", title=None, scale=scale, axis=_axis(heights, log=log, tickCount=3 if height < 150 else 5)),
             detail="line:N",
             color=alt.Color("colour:N", scale=None, legend=None),
         )
@@ -288,7 +290,7 @@ def importances(items: Sequence[dict[str, Any]], *, title: str, description: str
     rows = [row for row in rows if is_number(row["drop"])]
     y = alt.Y("name:N", sort=None, title=None, scale=alt.Scale(domain=names), axis=alt.Axis(labelColor=INK, labelLimit=190, labelPadding=8))
     x = alt.X("drop:Q", title=title, axis=_axis((row["drop"] for row in rows), grid=True, tickCount=5))
-    bars = alt.Chart(_data(rows)).mark_bar(fill=ACCENT, fillOpacity=0.7, height={"band": 0.55}, cornerRadiusEnd=1.5).encode(x=x, y=y)
+    bars = alt.Chart(_data(rows)).mark_bar(fill=ACCENT, fillOpacity=0.7, height={"band": 0.55}).encode(x=x, y=y)
     spread = [row for row in rows if is_number(row["low"]) and is_number(row["high"])]
     whiskers = alt.Chart(_data(spread)).mark_rule(stroke=INK, strokeWidth=1.3).encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y)
     return draw(alt.layer(bars, whiskers).properties(height=max(60, 24 * len(rows) + 40)), description)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-# What no HTML page may hold: control characters, lone surrogates and non-characters.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+# What no HTML page may hold: control characters, lone surrogates and non-characters; and what turns the text after it around.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 _LONG_WORD = 26  # characters; `Rechtsschutzversicherung` stays whole
 _VOID = frozenset({"br", "img", "meta", "link", "hr", "col"})  # elements without an end tag
 

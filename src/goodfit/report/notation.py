@@ -110,12 +110,17 @@ def clip(text: Any, length: int) -> str:
     return f"{line[: length - tail - 1]}…{line[-tail:]}"
 
 
+def named(text: Any, length: int) -> str:
+    """A name that may be empty or blank, as it is shown: at most `length` characters, never nothing."""
+    return clip(text, length) or "(empty)"
+
+
 def labels(names: Sequence[Any], length: int) -> list[str]:
     """Clipped names, no two alike, for the axis of a chart."""
     seen: dict[str, int] = {}
     unique = []
     for name in names:
-        label = clip(name, length) or "(empty)"
+        label = named(name, length)
         seen[label] = seen.get(label, 0) + 1
         while seen[label] > 1:
             numbered = f"{label} ({seen[label]})"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from goodfit.base.errors import BundleError
 from goodfit.base.files import read_json
+from goodfit.report.markup import clean
 from goodfit.report.notation import is_number
 
 _LARGEST_TEXT = 1 << 26  # bytes; a history of a million epochs stays below it
@@ -33,6 +35,11 @@ class Records:
     @property
     def finished(self) -> bool:
         return self.run is not None and self.run.get("status") == "finished"
+
+    @property
+    def quoted(self) -> str:
+        """The folder's name as a shell takes it."""
+        return shlex.quote(clean(self.folder.resolve().name))
 
     @property
     def targets(self) -> list[dict[str, Any]]:

@@ -50,7 +50,6 @@ _NOISE = (
     re.compile(r' opacity="1"'),
 )
 _EMPTY = re.compile(r"<g(?: [^>]*)?></g>")
-_IDENTIFIER = re.compile(r'\b(id="|url\(#)([\w-]+)')
 _TAG = re.compile(r"<[^>]*>")
 _LONG_DECIMAL = re.compile(r"(\d+\.\d{2})\d+")
 
@@ -83,14 +82,7 @@ def _slim(svg: str, description: str) -> Html:
         length = len(body)
         body = _EMPTY.sub("", body)
     body = _TAG.sub(lambda tag: _LONG_DECIMAL.sub(r"\1", tag[0]), body)  # hundredths of a pixel; text between tags stays
-    body = _rename(body, description)
+    assert not any("url(#" in tag for tag in _TAG.findall(body)), (
+        "a drawing that names its parts would share the names with others of the page"
+    )
     return Html(body.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
-
-
-def _rename(body: str, description: str) -> str:
-    """Identifiers are numbered by the process that drew them; in the page they must differ between charts and not between builds."""
-    import hashlib
-
-    mark = hashlib.sha256(description.encode("utf-8", "replace")).hexdigest()[:8]
-    names: dict[str, str] = {}
-    return _IDENTIFIER.sub(lambda found: found[1] + names.setdefault(found[2], f"c{mark}{len(names)}"), body)

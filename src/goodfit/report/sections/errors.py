@@ -7,7 +7,7 @@ from typing import Any
 from goodfit.report.charts import errors as error_histogram
 from goodfit.report.charts import matrix, predicted_against_actual
 from goodfit.report.markup import Html, el, scroll, table
-from goodfit.report.notation import clip, count, percent
+from goodfit.report.notation import clip, count, named, percent
 from goodfit.report.records import Records
 from goodfit.report.sections.each import per_target
 
@@ -70,7 +70,7 @@ def _confusion(classes: list[str], counts: list[list[float]]) -> list[Any]:
     )
     large = len(shown) > 12
     figure = el("figure", caption, scroll(chart, label="Confusion matrix") if large else chart, class_="chart large" if large else "chart")
-    rows = [[clip(classes[i], 80), clip(classes[j], 80), count(n), percent(n / totals[i])] for n, i, j in pairs[:_CONFUSED]]
+    rows = [[named(classes[i], 80), named(classes[j], 80), count(n), percent(n / totals[i])] for n, i, j in pairs[:_CONFUSED]]
     listing = (
         table("The most frequent mistakes", ("Actual", "Taken for", "Rows", "Of the class"), rows, numeric=(2, 3))
         if rows and len(classes) > 2
@@ -88,12 +88,12 @@ def _binary(classes: list[str], counts: list[list[float]]) -> Html | None:
     """Two classes: how many of each are found, and how many of those named are right."""
     rows = []
     for i, name in enumerate(classes):
-        actual, named = sum(counts[i]), sum(row[i] for row in counts)
+        actual, told = sum(counts[i]), sum(row[i] for row in counts)
         rows.append(
             [
-                clip(name, 80),
+                named(name, 80),
                 percent(counts[i][i] / actual) if actual else "–",
-                percent(counts[i][i] / named) if named else "–",
+                percent(counts[i][i] / told) if told else "–",
                 count(actual),
             ]
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from goodfit.report.markup import Html, code, el, facts, folded, join, section
-from goodfit.report.notation import clip, count, is_number, number, percent, value, words
+from goodfit.report.notation import clip, count, is_number, named, number, percent, value, words
 from goodfit.report.records import Records
 
 _RANK = {"error": 0, "warning": 1, "remark": 2}
@@ -82,9 +82,9 @@ def _named(items: Any) -> Html | None:
     items = list(items) if isinstance(items, list | tuple) else [items]
     if not items:
         return None
-    named = [code(clip(item, 80)) for item in items[:_NAMED]]
+    shown = [code(named(item, 80)) for item in items[:_NAMED]]
     more = f" and {count(len(items) - _NAMED)} more" if len(items) > _NAMED else ""
-    return join([join(named, ", "), more])
+    return join([join(shown, ", "), more])
 
 
 def _pairs(pairs: Any) -> str | None:

@@ -39,7 +39,7 @@ def headline(records: Records) -> Html:
     title = f"Predicting {listed(names)}" if names else "A run of goodfit"
     parts: list[Any] = [
         el("p", "goodfit report", class_="kicker"),
-        el("h1", title if len(title) < 160 else f"Predicting {len(names)} targets"),
+        el("h1", title if len(names) <= _MOST else f"Predicting {len(names)} targets"),
     ]
     if len(targets) > _MOST:
         parts.extend(_many(targets, records))
@@ -199,7 +199,7 @@ def _unfinished(records: Records) -> Html:
     return el(
         "p",
         f"This run was interrupted at epoch {last} and has no test score.{known} Go on with ",
-        el("code", "goodfit train --resume"),
+        el("code", f"goodfit train {records.quoted} --resume"),
         ".",
         class_="lead",
     )

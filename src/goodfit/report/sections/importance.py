@@ -8,7 +8,7 @@ from typing import Any
 from goodfit.report.charts import importances
 from goodfit.report.markup import Html, el, folded, table
 from goodfit.report.measures import measure
-from goodfit.report.notation import clip, count, is_number, number
+from goodfit.report.notation import clip, count, is_number, named, number
 from goodfit.report.records import Records
 from goodfit.report.sections.each import per_target
 
@@ -69,7 +69,7 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
 
 def _row(item: dict[str, Any], top: dict[str, Any]) -> list[Any]:
     low, high = item.get("low"), item.get("high")
-    name = clip(item.get("column", ""), 120)
+    name = named(item.get("column", ""), 100)
     if not (is_number(low) and is_number(high)):
         return [name, number(item["drop"]), "–"]
     decimals = max(0, 2 - math.floor(math.log10(abs(top["drop"])))) if top["drop"] else 4  # three digits of the largest

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from goodfit.report.markup import Html, el, join, table
-from goodfit.report.notation import clip, count, is_number, number, percent, value
+from goodfit.report.notation import clip, count, is_number, named, number, percent, value
 from goodfit.report.records import Records
 from goodfit.report.sections.each import per_target
 from goodfit.report.sections.importance import ordered
@@ -26,7 +26,7 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
     if not found:
         return [el("p", "No mistakes were recorded.")]
     shown = found[:_MOST]
-    said = f"The {count(len(shown))} rows with the largest loss. Look here first: a wrong label, a kind of row that is missing in training, or a column that misleads."
+    said = f"The {count(len(shown), 'row')} with the largest loss. Look here first: a wrong label, a kind of row that is missing in training, or a column that misleads."
     if any(_picture(item) for item in shown):
         return [el("p", said, class_="quiet"), el("ul", *(_card(item) for item in shown), class_="pictures")]
     return [el("p", said, class_="quiet"), _rows(shown, target)]
@@ -62,11 +62,18 @@ def _rows(shown: list[dict[str, Any]], target: dict[str, Any]) -> Html:
     rank = {name: position for position, name in enumerate(important)}
     columns = sorted(known, key=lambda name: rank.get(name, len(rank)))[:_VALUES]
     sure = any(is_number(item.get("probability")) for item in shown)
-    head = ["Row", "Actual", "Predicted", *(["Certain of it"] if sure else ["Off by"]), *(clip(name, 40) for name in columns)]
+    numbers = all(is_number(item.get("actual")) and is_number(item.get("predicted")) for item in shown)
+    head = [
+        "Row",
+        "Actual",
+        "Predicted",
+        "Certain of it" if sure else "Off by" if numbers else "Loss",
+        *(named(name, 40) for name in columns),
+    ]
     rows = []
     for item in shown:
         actual, predicted = item.get("actual"), item.get("predicted")
-        off = number(predicted - actual) if is_number(actual) and is_number(predicted) else number(item.get("loss"))
+        off = number(predicted - actual) if numbers else number(item.get("loss"))  # type: ignore[operator]
         values = [_cell((item.get("values") or {}).get(name)) for name in columns]
         rows.append(
             [

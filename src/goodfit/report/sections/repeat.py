@@ -22,21 +22,21 @@ def recipe(records: Records) -> Html:
 
 
 def repeat(records: Records) -> Html:
-    name = records.folder.resolve().name
-    folder = shlex.quote(clean(name))
-    files = (records.data or {}).get("files") or []
+    folder, files = records.quoted, (records.data or {}).get("files") or []
     data = shlex.quote(clean(str(files[0]))) if files else "DATA"
     asked = (records.run or {}).get("command")
-    commands = [
-        ("The command that made this run", str(asked)) if asked else None,
-        ("Train again with the very settings of this run", f"goodfit train {data} --recipe {folder}/recipe.yaml"),
-        ("Predict new rows", f"goodfit predict {folder} new.csv"),
-        ("Measure on other rows that have the answer", f"goodfit evaluate {folder} labelled.csv"),
-    ]
+    commands = [("The command that made this run", str(asked))] if asked else []
+    if not records.finished:
+        commands.append(("Go on where it was interrupted", f"goodfit train {folder} --resume"))
+    if records.recipe is not None:
+        commands.append(("Train again with the very settings of this run", f"goodfit train {data} --recipe {folder}/recipe.yaml"))
+    if records.finished:
+        commands.append(("Predict new rows", f"goodfit predict {folder} new.csv"))
+        commands.append(("Measure on other rows that have the answer", f"goodfit evaluate {folder} labelled.csv"))
     said = "The same recipe, data, seed, kind of machine and number of threads give the same bits. The commands are written for the folder that holds this run."
     blocks = [
         el("div", el("p", title, class_="small quiet"), el("pre", code(text), tabindex="0", aria_label=title), class_="command")
-        for title, text in filter(None, commands)
+        for title, text in commands
     ]
     return section("repeat", "How to repeat it", el("p", said, class_="quiet"), *blocks)
 

@@ -7,7 +7,7 @@ from typing import Any
 from goodfit.report.charts import standings
 from goodfit.report.markup import Html, el, folded, join, table
 from goodfit.report.measures import headline_metric, interval, measure, written
-from goodfit.report.notation import clip, count, is_number, number, seconds, words
+from goodfit.report.notation import clip, count, is_number, named, number, seconds, words
 from goodfit.report.records import Records
 from goodfit.report.sections.each import per_target
 
@@ -34,7 +34,7 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
     return [
         el("p", said, class_="quiet"),
         el("div", *figure, _table(metrics, baselines, records), class_="pair"),
-        *_labels(target.get("labels") or []),
+        *_labels(target.get("labels") or [], "h3" if len(records.targets) == 1 else "h4"),
     ]
 
 
@@ -87,12 +87,12 @@ def _like(metric: str, value: Any, entry: dict[str, Any]) -> str:
     return written(metric, value, None if not is_number(value) else 4 if abs(value) < 10 else None)
 
 
-def _labels(found: list[dict[str, Any]]) -> list[Any]:
+def _labels(found: list[dict[str, Any]], heading: str) -> list[Any]:
     if not found:
         return []
-    rows = [[clip(label.get("label", ""), 120), number(label.get("f1_score"), 3), count(label.get("support"))] for label in found[:_MOST]]
+    rows = [[named(label.get("label", ""), 100), number(label.get("f1_score"), 3), count(label.get("support"))] for label in found[:_MOST]]
     head = ("Label", "F1", "Rows with it")
-    parts: list[Any] = [el("h4", "Each label"), table("F1 of each label", head, rows[:_OPEN], numeric=(1, 2), hidden=True)]
+    parts: list[Any] = [el(heading, "Each label"), table("F1 of each label", head, rows[:_OPEN], numeric=(1, 2), hidden=True)]
     if len(rows) > _OPEN:
         parts.append(
             folded(

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from goodfit.report.markup import Html, code, el, facts, folded, join, section, table
-from goodfit.report.notation import clip, count, is_number, listed, percent, words
+from goodfit.report.notation import clip, count, is_number, listed, named, percent, words
 from goodfit.report.records import Records
 
 _OPEN = 30  # columns in view; more are folded away
@@ -107,7 +107,7 @@ def _row(column: dict[str, Any], rows: Any) -> list[Any]:
     role, missing = str(column.get("role", "")), column.get("missing")
     share = f" ({percent(missing / rows)})" if is_number(missing) and missing and is_number(rows) and rows else ""
     return [
-        clip(column.get("name", ""), 320),
+        named(column.get("name", ""), 100),
         words(column.get("kind", "")),
         el("span", words(role), class_=f"role {role}") if role in ("target", "ignored") else words(role),
         join([count(missing), el("span", share, class_="quiet") if share else None]),

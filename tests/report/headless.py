@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +24,16 @@ def find() -> str:
     if found is None:
         raise AssertionError("these tests look at the report in a real browser; install one: apt-get install chromium (or google-chrome)")
     return found
+
+
+# The protocol speaks over descriptors 3 and 4: the pipes are put there, by way of numbers that cannot be in the way.
+_ON_DESCRIPTORS = """
+import fcntl, os, sys
+pipes = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 20) for number in sys.argv[1:3]]
+os.dup2(pipes[0], 3)
+os.dup2(pipes[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -112,10 +123,19 @@ def browser() -> Iterator[Browser]:
         "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        # The protocol speaks over descriptors 3 and 4; the shell puts the pipes there.
-        shell = ["/bin/sh", "-c", f'exec "$@" 3<&{asked} 4>&{answered}', "sh", program, *flags, f"--user-data-dir={profile}", "about:blank"]
+        start = [
+            sys.executable,
+            "-c",
+            _ON_DESCRIPTORS,
+            str(asked),
+            str(answered),
+            program,
+            *flags,
+            f"--user-data-dir={profile}",
+            "about:blank",
+        ]
         process = subprocess.Popen(
-            shell, pass_fds=(asked, answered), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            start, pass_fds=(asked, answered), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         os.close(asked)
         os.close(answered)

@@ -124,16 +124,24 @@ def _parts(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return order[: int(0.7 * rows)], order[int(0.7 * rows) : int(0.85 * rows)], order[int(0.85 * rows) :]
 
 
-def _numbers(frame: pd.DataFrame, train: np.ndarray) -> np.ndarray:
-    """Standardised numbers, one-hot categories."""
+def _numbers(frame: pd.DataFrame, train: np.ndarray) -> Callable[[pd.DataFrame], np.ndarray]:
+    """Standardised numbers and one-hot categories, fitted on the training rows."""
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    numeric = frame.select_dtypes("number")
-    parts = [StandardScaler().fit(numeric.iloc[train]).transform(numeric)] if len(numeric.columns) else []
-    rest = frame.drop(columns=numeric.columns).astype(str)
-    if len(rest.columns):
-        parts.append(OneHotEncoder(handle_unknown="ignore", sparse_output=False, max_categories=30).fit(rest.iloc[train]).transform(rest))
-    return np.hstack(parts)
+    numeric = list(frame.select_dtypes("number").columns)
+    rest = [name for name in frame.columns if name not in numeric]
+    scaler = StandardScaler().fit(frame[numeric].iloc[train]) if numeric else None
+    hot = (
+        OneHotEncoder(handle_unknown="ignore", sparse_output=False, max_categories=30).fit(frame[rest].iloc[train].astype(str))
+        if rest
+        else None
+    )
+
+    def encode(rows: pd.DataFrame) -> np.ndarray:
+        parts = [scaler.transform(rows[numeric])] if scaler else []
+        return np.hstack(parts + ([hot.transform(rows[rest].astype(str))] if hot else []))
+
+    return encode
 
 
 def _data(frame: pd.DataFrame, targets: list[str], file: str, parts: tuple[np.ndarray, ...]) -> dict[str, Any]:
@@ -188,7 +196,8 @@ def classification(
     train, valid, test = parts
     classes, y = np.unique(frame[target].astype(str), return_inverse=True)
     features = frame.drop(columns=target)
-    x = _numbers(features, train)
+    encode = _numbers(features, train)
+    x = encode(features)
     every = np.arange(len(classes))
 
     def look(net: Any, x: np.ndarray, y: np.ndarray) -> tuple[float, dict[str, float], float]:
@@ -215,7 +224,7 @@ def classification(
     compared = (
         ("majority", DummyClassifier(), 0.01),
         ("linear", LogisticRegression(max_iter=200), 1.9),
-        ("gradient-boosted trees", HistGradientBoostingClassifier(max_iter=40, random_state=0), 4.1),
+        ("gradient-boosted trees", HistGradientBoostingClassifier(max_iter=15, random_state=0), 4.1),
     )
     baselines = []
     for title, model, took in compared:
@@ -246,7 +255,7 @@ def classification(
         "confusion": {"classes": [str(c) for c in classes], "counts": metrics.confusion_matrix(y[test], probability.argmax(1), labels=every).tolist()},
         "residuals": None, "coverage": None,
         "calibration": {"bins": bins, "error": float(sum(b["count"] * abs(b["predicted"] - b["observed"]) for b in bins) / len(test))},
-        "importance": [] if images is not None else _importance(features, test, lambda f: float((net.predict_proba(_numbers(pd.concat([features.iloc[train], f]), np.arange(len(train)))[len(train) :]).argmax(1) == y[test]).mean())),
+        "importance": [] if images is not None else _importance(features, test, lambda f: float((net.predict_proba(encode(f)).argmax(1) == y[test]).mean())),
         "importance_metric": "accuracy",
         "mistakes": [
             {
@@ -273,7 +282,8 @@ def regression(frame: pd.DataFrame, target: str, *, file: str, epochs: int = 20)
     train, valid, test = parts
     y = frame[target].to_numpy(dtype=float)
     features = frame.drop(columns=target)
-    x = _numbers(features, train)
+    encode = _numbers(features, train)
+    x = encode(features)
     mean, std = y[train].mean(), y[train].std()
 
     def look(net: Any, x: np.ndarray, z: np.ndarray) -> tuple[float, dict[str, float], float]:
@@ -293,20 +303,19 @@ def regression(frame: pd.DataFrame, target: str, *, file: str, epochs: int = 20)
     for title, model, took in (
         ("mean", DummyRegressor(), 0.01),
         ("linear", Ridge(), 0.2),
-        ("gradient-boosted trees", HistGradientBoostingRegressor(max_iter=60, random_state=0), 2.3),
+        ("gradient-boosted trees", HistGradientBoostingRegressor(max_iter=30, random_state=0), 2.3),
     ):
         guessed = model.fit(x[train], y[train]).predict(x[test])
         baselines.append({"name": title, "metrics": {key: measure(y[test], guessed) for key, measure in measures.items()}, "seconds": took})
     half = float(np.quantile(np.abs(net.predict(x[valid]) * std + mean - y[valid]), 0.9))
     worst = np.argsort(-np.abs(predicted - y[test]))[:12]
-    shifted = _numbers
     analysis = {
         "name": target, "kind": "regression", "classes": None,
         "scores": {"part": "test", "rows": len(test), "metrics": {key: _interval(measure, y[test], predicted) for key, measure in measures.items()}},
         "baselines": baselines, "confusion": None, "calibration": None,
         "residuals": {"actual": y[test].tolist(), "predicted": predicted.tolist()},
         "coverage": {"claimed": 0.9, "observed": float((np.abs(predicted - y[test]) <= half).mean()), "half_width": half},
-        "importance": _importance(features, test, lambda f: float(-np.sqrt(((net.predict(shifted(pd.concat([features.iloc[train], f]), np.arange(len(train)))[len(train) :]) * std + mean - y[test]) ** 2).mean()))),
+        "importance": _importance(features, test, lambda f: float(-np.sqrt(((net.predict(encode(f)) * std + mean - y[test]) ** 2).mean()))),
         "importance_metric": "root_mean_squared_error",
         "mistakes": [
             {"row": int(test[i]) + 1, "actual": float(y[test][i]), "predicted": float(predicted[i]), "probability": None, "loss": float(((predicted[i] - y[test][i]) / std) ** 2),
@@ -347,7 +356,7 @@ def adult(rows: int = 4_000) -> pd.DataFrame:
     return pd.read_csv(EXAMPLE, keep_default_na=False, na_values=[""]).iloc[:rows]
 
 
-def binary(folder: Path, rows: int = 4_000) -> Path:
+def binary(folder: Path, rows: int = 2_000) -> Path:
     analysis, history = classification(adult(rows), "income", file="examples/adult.csv.gz")
     return write(folder, **records("income", "binary", analysis, history, findings=FINDINGS))
 
@@ -356,7 +365,7 @@ def classes(folder: Path) -> Path:
     """26 classes."""
     from sklearn.datasets import make_classification
 
-    x, y = make_classification(4_000, 16, n_informative=12, n_classes=26, n_clusters_per_class=1, class_sep=2.2, random_state=0)
+    x, y = make_classification(2_600, 16, n_informative=12, n_classes=26, n_clusters_per_class=1, class_sep=2.2, random_state=0)
     frame = pd.DataFrame(x.round(3), columns=[f"feature {i}" for i in range(16)]).assign(letter=[chr(65 + code) for code in y])
     analysis, history = classification(frame, "letter", file="letter.csv", epochs=12)
     return write(folder, **records("letter", "multiclass", analysis, history))
@@ -393,7 +402,7 @@ def images(folder: Path) -> Path:
 
 def several(folder: Path) -> Path:
     """A class and a number at once."""
-    frame = adult(3_000)
+    frame = adult(1_500)
     first, history = classification(frame.drop(columns="hours-per-week"), "income", file="examples/adult.csv.gz", epochs=8)
     second, _ = regression(frame.drop(columns="income"), "hours-per-week", file="examples/adult.csv.gz", epochs=8)
     analysis = {

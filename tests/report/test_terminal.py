@@ -1,0 +1,71 @@
+"""What stands on the terminal at the end of a training."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import MAKERS
+from rich.console import Console
+
+from goodfit.report import build
+from goodfit.report.terminal import show, summary
+
+
+def printed(folder: Path, width: int = 80) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None).print(summary(folder))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_path_first_and_no_line_too_long(name: str, width: int, run_folder: Callable[[str], Path]) -> None:
+    folder = run_folder(name)
+    text = printed(folder, width)
+    assert text.replace("\n", "").startswith(
+        f"Report: {folder / 'report.html'}" if (folder / "report.html").exists() else "Report: not written yet"
+    )
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def test_the_path_stays_on_one_line(run_folder: Callable[[str], Path]) -> None:
+    build(run_folder("numbers"))
+    stream = io.StringIO()
+    show(run_folder("numbers"), Console(file=stream, width=20))
+    assert stream.getvalue().splitlines()[0] == f"Report: {run_folder('numbers') / 'report.html'}"
+
+
+def test_score_baselines_verdict_and_findings(run_folder: Callable[[str], Path]) -> None:
+    text = printed(run_folder("binary"), 120)
+    for part in (
+        "this network",
+        "gradient-boosted trees",
+        "linear",
+        "majority",
+        "Accuracy",
+        "95 % interval",
+        "By Accuracy: ",
+        "error: 'capital-gain' alone",
+    ):
+        assert part in text
+    assert text.index("error:") < text.index("warning:") < text.index("remark:")
+
+
+def test_nothing_learned_is_said(tmp_path: Path, run_folder: Callable[[str], Path]) -> None:
+    from example_runs import write
+
+    metrics = {"r2": {"value": 0.01, "low": -0.01, "high": 0.03}}
+    target = {
+        "name": "y",
+        "kind": "regression",
+        "scores": {"part": "test", "rows": 9, "metrics": metrics},
+        "baselines": [{"name": "mean", "metrics": {"r2": 0.0}, "seconds": 0.1}],
+    }
+    folder = write(tmp_path / "run", run={"status": "finished"}, analysis={"targets": [target]})
+    assert "nothing was learned; no better than always naming the mean" in printed(folder)
+    assert "Nothing was learned." in build(folder).read_text(encoding="utf-8")
