@@ -41,17 +41,18 @@ class Joined:
     def of(cls, tables: Sequence[Table], skip: frozenset[str], notes: list[Note]) -> Joined:
         """The tables below each other without the columns in `skip`; what was changed is added to `notes`."""
         first = tables[0]
-        names = [name for name in first.schema if name not in skip]
+        names = [name for name in first.names if name not in skip]
         parts = []
         for table in tables:
-            if missing := [name for name in names if name not in table.schema]:
-                others = [name for name in table.schema if name not in names]
+            present, expected = set(table.names), set(names)
+            if missing := [name for name in names if name not in present]:
+                others = [name for name in table.names if name not in expected]
                 raise DataError(
                     f"all files must have the same columns; {_title(table)} has no {missing[0]!r}{did_you_mean(missing[0], others)}",
                     file=table.file,
                     column=missing[0],
                 )
-            others = [name for name in table.schema if name not in names and name not in skip]
+            others = [name for name in table.names if name not in expected and name not in skip]
             if others:
                 notes.append(
                     Note(f"columns of {_title(table)} that the training data lack ({listed(others, 3)}) were left out", _file(table))

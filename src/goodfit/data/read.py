@@ -15,7 +15,7 @@ from goodfit.base.errors import DataError
 from goodfit.base.files import sha256_of
 from goodfit.base.recipe import DataPart
 from goodfit.data.convert import named
-from goodfit.data.dataset import TEST, TRAIN, VALID, Dataset, Memory, Note, Role, Rows, Schema, fingerprint_of, listed
+from goodfit.data.dataset import TEST, TRAIN, VALID, Column, Dataset, Memory, Note, Role, Rows, Schema, fingerprint_of, listed
 from goodfit.data.folder import IMAGE, LABEL, check_paths, read_folder, read_pictures
 from goodfit.data.frames import from_frame, is_frame
 from goodfit.data.joined import Joined
@@ -24,6 +24,7 @@ from goodfit.data.like import like, missing_column, offends
 from goodfit.data.remarks import first_row, remarks
 from goodfit.data.roles import check_roles, given_parts, roles_of
 from goodfit.data.store import Scratch, write_disk
+from goodfit.data.survey import in_batches
 from goodfit.data.table import HUGE, Table, open_table
 from goodfit.data.target import detect
 
@@ -54,7 +55,7 @@ def read(
         raise DataError(f"the parts are given by files and by data.split={settings.split}; give one of the two", column=settings.split)
     tables = [_open(one, huge, scratch) for one, _ in given]
     main = tables[0]
-    roles, notes = roles_of(list(main.schema), settings, main.file)
+    roles, notes = roles_of(main.names, settings, main.file)
     notes = [note for table in tables for note in table.notes] + notes
     joined = Joined.of(tables, frozenset(settings.drop), notes)
     root = _root(main)
@@ -94,8 +95,8 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
         table = _open(source, huge, scratch)
         root = _root(table)
     notes, file = list(table.notes), str(table.file) if table.file else None
-    names = list(table.schema)
-    extra = [name for name in names if name not in schema.names]
+    names, columns = set(table.names), {column.name: column for column in schema.columns}
+    extra = [name for name in table.names if name not in columns]
     wanted = list(schema.features) + (list(schema.targets) + list(schema.with_role("weight")) if labelled else [])
     for column in wanted:
         if column.name not in names and column.role != "weight":
@@ -106,7 +107,7 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
     if extra:
         notes.append(Note(f"{len(extra):,} columns that training did not have ({listed(extra, 3)}) were left out", file))
     kept_names = {column.name for column in wanted}
-    joined = Joined.of([table], frozenset(name for name in names if name not in kept_names), notes)
+    joined = Joined.of([table], frozenset(names - kept_names), notes)
     types = joined.lazy.collect_schema()
     values: dict[str, pl.Expr] = {}
     for column in wanted:
@@ -116,15 +117,14 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
                 continue
             raise _retyped(joined, column.name, column.kind, pl.col(column.name).is_not_null())
         values[column.name] = value.alias(column.name)
-    wrong = _offenders(joined, schema, types, values)
-    for name, condition in wrong.items():
-        column = schema.column(name)
+    for name, condition in _offenders(joined, columns, types, values).items():
+        column = columns[name]
         if column.role == "target" and not labelled:
             values.pop(name)
             notes.append(Note(f"the target {name!r} holds other values than in training and was left out", file, column=name))
             continue
         raise _retyped(joined, name, column.kind, condition)
-    choices = {name: Choice(replace(schema.column(name)), value) for name, value in values.items()}
+    choices = {name: Choice(columns[name], value) for name, value in values.items()}
     kept = _kept(joined, choices, notes) if labelled else None
     store, rows = _stored(joined, choices, kept, scratch)
     dataset = Dataset(
@@ -145,7 +145,7 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
 def _open(source: Any, huge: int, scratch: Scratch) -> Table:
     if is_frame(source):
         frame, notes = from_frame(source)
-        return Table(None, frame.lazy(), frame.height, False, False, notes=tuple(notes))
+        return Table(None, frame.lazy(), tuple(frame.columns), frame.height, False, False, notes=tuple(notes))
     if not isinstance(source, str | Path):
         raise DataError(f"data are a path, a frame or a dict of arrays; a {type(source).__name__} was given", value=source)
     return open_table(Path(source), limit=huge, scratch=scratch)
@@ -250,13 +250,13 @@ def _check_pictures(dataset: Dataset) -> None:
             check_paths(dataset.column(column.name), dataset.root or Path.cwd(), dataset.place)
 
 
-def _offenders(joined: Joined, schema: Schema, types: pl.Schema, values: dict[str, pl.Expr]) -> dict[str, pl.Expr]:
+def _offenders(joined: Joined, columns: dict[str, Column], types: pl.Schema, values: dict[str, pl.Expr]) -> dict[str, pl.Expr]:
     """The columns that hold values of another kind, each with the condition that says where."""
-    conditions = {name: offends(schema.column(name), types[name], value) for name, value in values.items()}
-    if not conditions:
-        return {}
-    found = joined.lazy.select([condition.any().alias(str(i)) for i, condition in enumerate(conditions.values())])
-    wrong = found.collect(engine="streaming" if joined.huge else "auto").row(0)
+    # Most columns have no doubtful value at all, which is quickly seen; the words for missing are looked up for the others only.
+    doubtful = [pl.col(name).is_not_null() & value.is_null() for name, value in values.items()]
+    found = in_batches(joined.lazy, [doubt.any() for doubt in doubtful], joined.huge)
+    conditions = {name: offends(columns[name], types[name], values[name]) for name, is_so in zip(values, found, strict=True) if is_so}
+    wrong = in_batches(joined.lazy, [condition.any() for condition in conditions.values()], joined.huge)
     return {name: condition for (name, condition), is_wrong in zip(conditions.items(), wrong, strict=True) if is_wrong}
 
 
@@ -283,7 +283,7 @@ def _pictures(folder: Path, schema: Schema, labelled: bool) -> tuple[Table, Path
             file=folder,
         )
     frame, root = read_pictures(folder, labelled=labelled)
-    return Table(folder, frame.lazy(), frame.height, False, False), root
+    return Table(folder, frame.lazy(), tuple(frame.columns), frame.height, False, False), root
 
 
 def _fingerprint(tables: Sequence[Table], huge: int) -> str:

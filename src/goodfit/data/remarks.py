@@ -26,9 +26,10 @@ def first_row(lazy: pl.LazyFrame, where: pl.Expr, column: str) -> tuple[int, Any
 def remarks(lazy: pl.LazyFrame, choices: Mapping[str, Choice], place: Place) -> list[Note]:
     """Notes on every column of a tidy frame that was not read as it stands. Raises DataError where that may not be for a target."""
     notes = []
+    types = lazy.collect_schema()
     for name, choice in choices.items():
         column, form, raw = choice.column, choice.form, pl.col(name)
-        text = form is not None and not _typed(lazy, name)
+        text = form is not None and types[name] == pl.String
         if text and form is not None and form.kind == "number" and not form.plain:
             notes.append(Note(f"{form.described()} in {name!r} were read as numbers", place(0)[0], column=name))
         if (
@@ -57,10 +58,6 @@ def remarks(lazy: pl.LazyFrame, choices: Mapping[str, Choice], place: Place) -> 
         if (choice.infinite or choice.lost) and column.role == "weight":
             _refuse(lazy, choice.value.is_null() | choice.value.is_infinite(), name, place, "weights are finite numbers", "correct it")
     return notes
-
-
-def _typed(lazy: pl.LazyFrame, name: str) -> bool:
-    return lazy.collect_schema()[name] != pl.String
 
 
 def _at(lazy: pl.LazyFrame, where: pl.Expr, name: str, place: Place, message: str) -> Note:

@@ -96,15 +96,25 @@ def _engine(huge: bool) -> Any:
     return "streaming" if huge else "auto"
 
 
+def in_batches(lazy: pl.LazyFrame, queries: list[pl.Expr], huge: bool) -> list[Any]:
+    """The value of each aggregate. In batches, since polars plans in the square of their number: in memory many small ones,
+    from the disk few large ones, for each reads the file.
+    """
+    values: list[Any] = []
+    size = 2_000 if huge else 100
+    for start in range(0, len(queries), size):
+        # Numbered aliases: a column may bear any name.
+        part = [query.alias(str(i)) for i, query in enumerate(queries[start : start + size])]
+        values += lazy.select(part).collect(engine=_engine(huge)).row(0)
+    return values
+
+
 def _fill(lazy: pl.LazyFrame, wanted: dict[str, dict[str, pl.Expr]], facts: dict[str, Facts], huge: bool) -> None:
     """Run the queries of all columns in one pass and store each under its name."""
-    # Numbered aliases: a column may bear any name. Some thousand queries a pass keep polars' planner fast on wide tables.
     queries = [(name, key, query) for name, parts in wanted.items() for key, query in parts.items()]
-    for start in range(0, len(queries), 4_000):
-        part = queries[start : start + 4_000]
-        row = lazy.select([query.alias(str(i)) for i, (_, _, query) in enumerate(part)]).collect(engine=_engine(huge)).row(0)
-        for (name, key, _), value in zip(part, row, strict=True):
-            setattr(facts[name], key, value if value is not None or key in ("low", "high") else 0)
+    values = in_batches(lazy, [query for _, _, query in queries], huge)
+    for (name, key, _), value in zip(queries, values, strict=True):
+        setattr(facts[name], key, value if value is not None or key in ("low", "high") else 0)
 
 
 def _value(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -174,6 +184,8 @@ def _propose(sample: pl.Series, name: str, separator: str) -> list[Form]:
         return []  # no number or date is that long
     words = set(texts.str.strip_chars().str.to_lowercase().unique().head(3).to_list())
     forms = [Form("boolean", true=true, false=false) for true, false in TRUE_FALSE if words <= {true, false}]
+    if texts.str.contains(r"\d").mean() < _PROPOSED:  # type: ignore[operator]
+        return forms  # numbers and dates have digits
     numbers, need = number_forms(texts, separator), _PROPOSED * len(texts)
     reads = (
         texts.to_frame("text").select([_finite(form.read(pl.col("text"))).count().alias(str(i)) for i, form in enumerate(numbers)]).row(0)
@@ -192,9 +204,6 @@ def _names_a_date(name: str) -> bool:
 
 def _try_forms(lazy: pl.LazyFrame, proposed: dict[str, list[Form]], facts: dict[str, Facts], huge: bool) -> None:
     flat = [(name, form) for name, forms in proposed.items() for form in forms]
-    for start in range(0, len(flat), 4_000):
-        part = flat[start : start + 4_000]
-        counts = [read_values(form, pl.col(name)).count().alias(str(i)) for i, (name, form) in enumerate(part)]
-        row = lazy.select(counts).collect(engine=_engine(huge)).row(0)
-        for (name, form), count in zip(part, row, strict=True):
-            facts[name].reads.append((form, count))
+    counts = in_batches(lazy, [read_values(form, pl.col(name)).count() for name, form in flat], huge)
+    for (name, form), count in zip(flat, counts, strict=True):
+        facts[name].reads.append((form, count))

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -38,15 +38,12 @@ class Table:
 
     file: Path | None
     lazy: pl.LazyFrame
+    names: tuple[str, ...]
     rows: int
     texts: bool
     huge: bool
     separator: str = ","
     notes: tuple[Note, ...] = ()
-
-    @property
-    def schema(self) -> pl.Schema:
-        return self.lazy.collect_schema()
 
 
 def open_table(file: Path, *, limit: int = HUGE, scratch: Scratch) -> Table:
@@ -63,19 +60,21 @@ def open_table(file: Path, *, limit: int = HUGE, scratch: Scratch) -> Table:
         notes.append(Note(f"{file.name} is {_TITLES[found]} in spite of its name, and was read so", str(file)))
     if found == "text":
         text = scan_delimited(content, limit=limit, spill=scratch.path)
-        table = Table(file, text.lazy, text.rows, True, text.content.data is None, text.separator, tuple(notes) + text.notes)
+        huge = text.content.data is None
+        table = Table(file, text.lazy, text.names, text.rows, True, huge, text.separator, tuple(notes) + text.notes)
     else:
         lazy, said, huge = _typed(content, found, limit, scratch)
         try:
             rows = int(lazy.select(pl.len()).collect(engine="streaming").item())
+            names = tuple(lazy.collect_schema())
         except POLARS_ERRORS as error:
             raise _damaged(file, found, error) from None
-        table = Table(file, lazy, rows, False, huge, ",", tuple(notes) + said)
-    if not table.schema:
+        table = Table(file, lazy, names, rows, False, huge, ",", tuple(notes) + said)
+    if not table.names:
         raise DataError(f"{file.name} has no columns; give a table with a feature and a target", file=file)
     if table.rows == 0:
         raise DataError(f"{file.name} has no rows; give at least two", file=file)
-    refuse_duplicates(list(table.schema), file)
+    refuse_duplicates(list(table.names), file)
     return table if table.huge else _collected(table, found)
 
 
@@ -101,7 +100,7 @@ def _collected(table: Table, found: str) -> Table:
     except POLARS_ERRORS as error:
         assert table.file is not None
         raise _damaged(table.file, found, error) from None
-    return Table(table.file, frame.lazy(), frame.height, table.texts, False, table.separator, table.notes)
+    return replace(table, lazy=frame.lazy(), rows=frame.height)
 
 
 def _damaged(file: Path, found: str, error: BaseException) -> DataError:
