@@ -128,7 +128,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "run-empty-resume": _only(),
     "run-is-a-file": _as_file(b"a note\n"),
     "run-is-a-pickle": lambda run: _as_file(pickle.dumps(Trap()))(run),
-    "run-unfinished": _only("recipe.yaml", "schema.json", "data.json", "environment.json", "history.jsonl", "checkpoints"),
+    "run-unfinished": _only("run.json", "recipe.yaml", "schema.json", "data.json", "environment.json", "history.jsonl", "checkpoints"),
     "run-recipe-only": _only("recipe.yaml"),
     "run-pickle-in-place-of-weights": sealed(WEIGHTS, lambda _: pickle.dumps(Trap())),
     "run-torch-pickle-in-place-of-weights": sealed(WEIGHTS, _torch_pickle),
@@ -158,7 +158,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "run-bundle-without-checksums": edited(lambda tree: tree.update(files={})),
     "run-bundle-unknown-network": edited(lambda tree: _first(tree).update(name="os.system")),
     "run-bundle-unknown-settings": edited(lambda tree: _first(tree).update(settings={"sorcery": 1})),
-    "run-bundle-network-too-large": edited(lambda tree: _first(tree).update(name="mlp", settings={"width": 10**9, "depth": 3})),
+    "run-bundle-network-too-large": edited(lambda tree: _first(tree).update(name="mlp", settings={"width": 10**7, "depth": 3})),
     "run-bundle-unknown-task": edited(lambda tree: tree["target"].update(kind="fortune")),
     "run-bundle-other-classes": edited(lambda tree: tree["target"].update(kind="multiclass", classes=["a", "b", "c", "d"])),
 }
