@@ -30,7 +30,6 @@ Prediction = dict[str, np.ndarray]
 MAXIMISE = {
     "accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "roc_auc", "roc_auc_ovr", "roc_auc_macro", "average_precision", "r2",
 }  # fmt: skip
-_EPS = float(np.finfo(np.float32).eps)  # scikit-learn clips float32 probabilities here before taking logarithms
 _RANKS = 2_048  # groups of scores inside a resample: moves an AUC by under 1e-6, and keeps a resample of any n below a millisecond
 _COARSE = 256  # the same where C columns are ranked in every resample; the shift that it makes is taken off again
 _MANY = 100  # classes above which the mean of one-against-rest AUCs says little and costs much
@@ -90,10 +89,12 @@ def _scores(
     if target.kind == "regression":
         actual = y.astype(np.float64) * target.std + target.mean
         return _regression(actual, np.asarray(prediction["mean"], np.float64), w, seed, resamples)
-    probability = np.asarray(prediction["probability"], np.float64)
+    given = prediction["probability"]
+    # Clipped to the rounding of its type before a logarithm is taken, as scikit-learn does.
+    eps = float(np.finfo(given.dtype).eps) if given.dtype.kind == "f" else float(np.finfo(np.float64).eps)
     if target.kind == "multilabel":
-        return _multilabel(y, probability, w, seed, resamples)
-    return _classes(y.astype(np.int64), probability, w, seed, resamples)
+        return _multilabel(y, given.astype(np.float64), eps, w, seed, resamples)
+    return _classes(y.astype(np.int64), given.astype(np.float64), eps, w, seed, resamples)
 
 
 def part_codes(part: TargetSpec, column: np.ndarray) -> np.ndarray:
@@ -101,7 +102,9 @@ def part_codes(part: TargetSpec, column: np.ndarray) -> np.ndarray:
     return column if part.kind == "regression" else np.rint(column).astype(np.int64)
 
 
-def _classes(y: np.ndarray, p: np.ndarray, w: np.ndarray | None, seed: int, resamples: int) -> dict[str, dict[str, float | None]]:
+def _classes(
+    y: np.ndarray, p: np.ndarray, eps: float, w: np.ndarray | None, seed: int, resamples: int
+) -> dict[str, dict[str, float | None]]:
     n, C = p.shape
     code = y * C + p.argmax(axis=1)  # cell of the confusion matrix
     drawn = (
@@ -109,7 +112,7 @@ def _classes(y: np.ndarray, p: np.ndarray, w: np.ndarray | None, seed: int, resa
     )
     found = _summaries(_confusion(np.bincount(code, weights=w, minlength=C * C).reshape(1, C, C)), drawn)
     _honest_when_perfect(found, np.bincount(y, minlength=C), n)
-    picked = np.clip(p[np.arange(n), y], _EPS, 1 - _EPS)
+    picked = np.clip(p[np.arange(n), y], eps, 1 - eps)
     columns = {"log_loss": -np.log(picked)}
     if C == 2:
         columns["brier"] = (p[:, 1] - y) ** 2
@@ -220,11 +223,13 @@ def _mean_auc(y: np.ndarray, p: np.ndarray, weights: Iterable[np.ndarray], group
     return np.concatenate(found) if found else np.empty(0)
 
 
-def _multilabel(y: np.ndarray, p: np.ndarray, w: np.ndarray | None, seed: int, resamples: int) -> dict[str, dict[str, float | None]]:
+def _multilabel(
+    y: np.ndarray, p: np.ndarray, eps: float, w: np.ndarray | None, seed: int, resamples: int
+) -> dict[str, dict[str, float | None]]:
     """y [n, C] of 0 and 1, p [n, C]."""
     C = p.shape[1]
     truth, chosen = y > 0.5, p >= 0.5
-    clipped = np.clip(p, _EPS, 1 - _EPS)
+    clipped = np.clip(p, eps, 1 - eps)
     losses = -np.where(truth, np.log(clipped), np.log1p(-clipped)).mean(1)
     columns = {"accuracy": (truth == chosen).all(1), "hamming_loss": (truth != chosen).mean(1), "log_loss": losses}
     found = _means(columns, w, seed, resamples)

@@ -34,7 +34,7 @@ _PURE, _BASE = 0.95, 0.8  # lower limit of a class's share where a column is fil
 
 
 def check_leaks(sample: Sample) -> list[Finding]:
-    if sample.rows.size < _LEAST:
+    if sample.rows.size < _LEAST or not sample.features:
         return []
     found: dict[str, Finding] = {}
     for answer in sample.answers:

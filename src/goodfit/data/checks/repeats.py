@@ -16,6 +16,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -171,17 +172,20 @@ def _frames(dataset: Dataset, rows: np.ndarray, names: list[str], size: int = 10
 def _column_hash(sample: Sample, series: pl.Series) -> np.ndarray:
     """[n] uint64, another function for each column, so that sums of them are hashes of rows."""
     if sample.dataset.schema.column(series.name).kind == "image":
-        series = pl.Series(series.name, [_content(path, sample.dataset.root) for path in series], dtype=pl.String)
+        series = pl.Series(series.name, [_content(image, sample.dataset.root) for image in series], dtype=pl.String)
     elif series.dtype.is_float():
         series = series + 0.0  # -0.0 and 0.0 are equal
     salt = numpy_stream(0, "split", "hash", series.name).integers(1 << 62)
     return series.hash(seed=int(salt)).to_numpy()
 
 
-def _content(path: str | None, root: Path | None, block: int = 4096) -> str | None:
-    """What stands for a picture: its size, and its first and last 4 KiB."""
-    if path is None:
+def _content(image: Any, root: Path | None, block: int = 4096) -> str | None:
+    """What stands for a picture: the size of its file and its first and last 4 KiB, or all its pixels."""
+    if image is None:
         return None
+    if not isinstance(image, str):
+        return hashlib.blake2b(np.asarray(image).tobytes(), digest_size=16).hexdigest()
+    path = image
     try:
         with open(os.path.join(root or "", path), "rb") as handle:
             size = os.fstat(handle.fileno()).st_size
