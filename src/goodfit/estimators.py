@@ -67,6 +67,7 @@ class _Estimator(BaseEstimator):
             "optim__weight_decay": self.weight_decay, "train__batch_size": self.batch_size, "train__epochs": self.epochs,
             "train__patience": self.patience, "train__members": self.members, "train__time_limit": self.time_limit,
             "data__target": (_TARGET,), "data__task": task, "data__weight": _WEIGHT, "data__test_fraction": 0.0,
+            "train__precision": "float32",  # fitting twice gives the same bits, whatever else the machine does
         }  # fmt: skip
         recipe = Recipe.build(None, [f"{key}={value}" for key, value in (self.settings or {}).items()], **given)
         with tempfile.TemporaryDirectory() as folder:
@@ -124,6 +125,7 @@ class Classifier(ClassifierMixin, _Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """[n] labels."""
+        check_is_fitted(self, "bundle_")
         return self.classes_[self.predict_proba(X).argmax(1)]
 
 
@@ -153,7 +155,9 @@ def _frame(X: Any) -> pl.DataFrame:
     if isinstance(X, pl.DataFrame):
         return X
     if _is_frame(X):
-        return pl.DataFrame({str(name): _series(np.asarray(X[name], dtype=object) if X[name].dtype == object else X[name].to_numpy()) for name in X.columns})
+        return pl.DataFrame(
+            {str(name): _series(np.asarray(X[name], dtype=object) if X[name].dtype == object else X[name].to_numpy()) for name in X.columns}
+        )
     return pl.DataFrame({f"x{i}": _series(X[:, i]) for i in range(X.shape[1])})
 
 
@@ -163,6 +167,9 @@ def _series(values: np.ndarray) -> pl.Series:
         try:
             values = values.astype(np.float64)
         except (TypeError, ValueError):
+            for value in values:
+                if not isinstance(value, str | bytes | int | float | np.generic | None):
+                    raise TypeError(f"argument must be a string or a number; a column holds a {type(value).__name__}") from None
             return pl.Series([None if v is None or v != v else str(v) for v in values])
     return pl.Series(values).fill_nan(None) if values.dtype.kind == "f" else pl.Series(values)
 
