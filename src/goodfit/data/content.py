@@ -15,7 +15,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -35,6 +35,7 @@ _COMPRESSIONS = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
 }
+_SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"}
 _TABLES = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow-stream"}
 # First bytes of what people hand in by mistake, and what to do instead.
 _OTHERS = {
@@ -109,11 +110,15 @@ def open_content(file: Path, *, limit: int, spill: Callable[[str], Path]) -> Con
     with open(file, "rb") as handle:
         head = handle.read(64)
     compression = next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), None)
+    claimed = _SUFFIXES.get(file.suffix.lower())
     if compression is None:
-        if size > limit:
-            return Content(file, None, file, size)
-        return Content(file, file.read_bytes(), None, size)
+        notes = (Note(f"{file.name} is not compressed in spite of its name, and was read as it is", str(file)),) if claimed else ()
+        return Content(file, None, file, size, notes) if size > limit else Content(file, file.read_bytes(), None, size, notes)
     content = _store(_unfold(file, compression), file, limit, spill)
+    if compression != claimed:
+        content = replace(
+            content, notes=(Note(f"{file.name} is compressed by {compression} in spite of its name, and was unfolded", str(file)),)
+        )
     if content.size == 0:
         raise DataError(f"{file.name} is empty once decompressed; give a table with a header line and rows", file=file)
     inner = content.head(64)
@@ -152,9 +157,9 @@ def as_utf8(content: Content, *, limit: int, spill: Callable[[str], Path]) -> Co
     """
     name = content.file.name
     encoding = _marked(content)
+    if encoding == "utf-8-sig":
+        content, encoding = rewritten(content, _without_mark(content), limit=limit, spill=spill), None
     if encoding:
-        if encoding == "utf-8-sig":
-            return rewritten(content, _without_mark(content), limit=limit, spill=spill)
         note = Note(f"{name} is encoded as {encoding.upper()} and was read so", str(content.file))
         return rewritten(content, _recode(content, encoding), limit=limit, spill=spill, notes=(note,))
     bad = _first_invalid(content)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from goodfit.base.errors import DataError
-from goodfit.data.forms import Form, filled
+from goodfit.data.forms import Form
 
 _EXACT = float(1 << 53)  # whole numbers up to here are exact in float64
 
@@ -91,8 +91,9 @@ def finite(column: pl.Expr) -> pl.Expr:
 
 
 def written(text: pl.Expr) -> pl.Expr:
-    """Null where a text is blank."""
-    return pl.when(filled(text)).then(text)
+    """Without the spaces around it; null where nothing else is there."""
+    stripped = text.str.strip_chars()
+    return pl.when(stripped != "").then(stripped)
 
 
 def named(dtype: pl.DataType) -> str:

@@ -48,9 +48,10 @@ def scan_delimited(content: Content, *, limit: int, spill: Callable[[str], Path]
     content = _with_newlines(content, limit, spill)
     separator = _find_separator(content)
     notes = list(content.notes)
-    names, unnamed = _header(content, separator)
-    if unnamed:
-        notes.append(Note(f"{listed(unnamed)} had no name in the header and were named by position", str(content.file)))
+    names, said = _header(content, separator)
+    notes += said
+    if separator != _ALONE and separator not in _usual_separators(content.file):
+        notes.append(Note(f"the fields of {content.file.name} are separated by a {_NAMED[separator]}, and were read so", str(content.file)))
     rows = _regular_rows(content, separator, len(names))
     if rows is not None:
         lazy = _scan(content, separator, names)
@@ -143,8 +144,14 @@ def _field_counts(lines: list[str], separator: str) -> list[int]:
     return counts
 
 
-def _header(content: Content, separator: str) -> tuple[tuple[str, ...], list[str]]:
-    """The names, and those that were made up for columns without one."""
+def _usual_separators(file: Path) -> str:
+    """What the name of the file promises; a comma where it promises nothing."""
+    suffixes = {suffix.lower() for suffix in file.suffixes}
+    return "\t" if suffixes & {".tsv", ".tab"} else "|" if ".psv" in suffixes else ",;\t|" if ".txt" in suffixes else ","
+
+
+def _header(content: Content, separator: str) -> tuple[tuple[str, ...], list[Note]]:
+    """The names, and what was done to them."""
     file = content.file
     with _long_fields(), _text(content) as handle:
         try:
@@ -154,6 +161,7 @@ def _header(content: Content, separator: str) -> tuple[tuple[str, ...], list[str
     if found is None:
         raise DataError(f"{file.name} holds no header and no rows; give a table with a header line and rows", file=file)
     names = [name.strip() for name in found]
+    said = [Note(f"spaces around the names of columns in {file.name} were left out", str(file))] if names != found and all(names) else []
     if any(len(name) > 10_000 for name in names):
         raise DataError(
             f"a name in the header of {file.name} is longer than 10,000 characters; is a quote unclosed in the first line?", file=file
@@ -169,8 +177,10 @@ def _header(content: Content, separator: str) -> tuple[tuple[str, ...], list[str
         if not name:
             names[index] = next(made for made in (f"column_{index + 1}", f"column_{index + 1}_unnamed") if made not in names)
             unnamed.append(names[index])
+    if unnamed:
+        said.append(Note(f"{listed(unnamed)} had no name in the header of {file.name} and were named by position", str(file)))
     refuse_duplicates(names, file)
-    return tuple(names), unnamed
+    return tuple(names), said
 
 
 def refuse_duplicates(names: list[str], file: Path | None) -> None:

@@ -6,7 +6,7 @@ The thresholds are rules of thumb, each with its reason; `data.kinds` overrules 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +16,8 @@ import polars as pl
 from goodfit.base.errors import DataError
 from goodfit.data.convert import as_kind, exact, named, written
 from goodfit.data.dataset import Column, Kind, Role
-from goodfit.data.forms import TRUE_FALSE, TWINS, Form
-from goodfit.data.survey import Facts, numbers_of, survey
+from goodfit.data.forms import TRUE_FALSE, TWINS, Form, filled, missing_word
+from goodfit.data.survey import Facts, first_row, numbers_of, survey
 
 _ENOUGH = 20  # rows below which nothing can be said about values that are all different
 _MOSTLY = 0.95  # share of the values that a form must read; the rest is then an accident, taken as missing and said
@@ -26,6 +26,7 @@ _DIGITS = 15  # a number of more digits is a name: float64 cannot hold it
 _ESTIMATE = 0.8  # different values over rows from which an estimate (huge tables) is taken for "all different"
 _CODES = 10_000  # different codes above which a column named like one is not a category any more
 _PLAIN = Form("number")
+Place = Callable[[int], tuple[str | None, int]]
 
 _IDENTIFIERS = {
     "id",
@@ -55,7 +56,8 @@ class Choice:
     """A column as it is to be read: `value` maps the raw column to it.
 
     form: how texts are read, None where they are not. lost: rows whose text the form cannot read. words: rows with a word for
-    missing. infinite: rows with an infinite number. doubt: what could have been read otherwise.
+    missing. infinite: rows with an infinite number. spaced: texts with spaces around. longest: characters of the longest text.
+    doubt: what could have been read otherwise.
     """
 
     column: Column
@@ -64,6 +66,8 @@ class Choice:
     lost: int = 0
     words: int = 0
     infinite: int = 0
+    spaced: int = 0
+    longest: int = 0
     doubt: str = ""
 
 
@@ -76,8 +80,12 @@ def find(
     huge: bool = False,
     separator: str = ",",
     root: Path | None = None,
+    place: Place = lambda row: (None, row + 1),
 ) -> dict[str, Choice]:
-    """How each column of a tidy frame is to be read. `roles` of all columns; `asked`: kinds that the user set; `root`: of pictures."""
+    """How each column of a tidy frame is to be read.
+
+    roles: of all columns. asked: kinds that the user set. root: of pictures. place: file and row of a position, for messages.
+    """
     raw = [name for name in roles if roles[name] == "split" or asked.get(name) in ("category", "text", "identifier", "image")]
     facts = survey(lazy, rows, huge=huge, separator=separator, raw=raw)
     found = {name: form_of(fact) for name, fact in facts.items() if fact.dtype == pl.String and name not in raw}
@@ -93,16 +101,20 @@ def find(
             choices[name] = _target(fact, kind, several)
         elif role == "split":
             choices[name] = _choice(fact, "category", role, "given split")
-        elif role == "weight":
-            choices[name] = _as_asked(fact, role, "number")
+        elif role == "weight" or kind is not None:
+            try:
+                choices[name] = _as_asked(fact, role, kind or "number")
+            except DataError as error:
+                _locate(error, lazy, fact, kind or "number", place)
+                raise
         elif isinstance(fact.dtype, pl.List):
             raise DataError(
                 f"column {name!r} holds lists, which only a target may; write a column per entry, or leave it out with data.drop={name}",
                 column=name,
             )
         else:
-            pictures = kind is None and role == "feature" and _are_pictures(lazy, fact, root)
-            choices[name] = _choose(fact, role, kind, huge, pictures)
+            pictures = role == "feature" and _are_pictures(lazy, fact, root)
+            choices[name] = _choose(fact, role, huge, pictures)
     return choices
 
 
@@ -158,9 +170,7 @@ def _exists(root: Path, name: str) -> bool:
         return False
 
 
-def _choose(facts: Facts, role: Role, asked: str | None, huge: bool, pictures: bool) -> Choice:
-    if asked is not None:
-        return _as_asked(facts, role, asked)
+def _choose(facts: Facts, role: Role, huge: bool, pictures: bool) -> Choice:
     if facts.filled == 0 or (facts.dtype == pl.String and facts.filled == facts.missing):
         return _choice(facts, "constant", role, "no value in any row")
     if facts.dtype == pl.String:
@@ -269,6 +279,22 @@ def _as_asked(facts: Facts, role: Role, asked: str) -> Choice:
     return _choice(facts, asked, role, by, form, lost, _doubt(facts, form) if form else "")  # type: ignore[arg-type]
 
 
+def _locate(error: DataError, lazy: pl.LazyFrame, facts: Facts, asked: str, place: Place) -> None:
+    """Add the first row whose value is not of the kind that was asked for, where one can be told."""
+    raw = pl.col(facts.name)
+    if facts.dtype != pl.String:
+        return
+    read = {"number": _PLAIN, "datetime": Form("datetime", formats=("%Y-%m-%d",)), "boolean": Form("boolean", true="true", false="false")}[
+        asked
+    ]
+    found = first_row(lazy, filled(raw) & ~missing_word(raw) & read.read(raw).is_null(), facts.name)
+    if found is not None:
+        error.file, error.row = place(found[0])
+        error.value = str(found[1])[:200]
+        error.message += f", first {str(found[1])[:60]!r} in row {error.row}"
+        error.args = (error.message,)
+
+
 def _unfit(facts: Facts, asked: str, role: Role) -> DataError:
     wanted = {
         "number": "numbers",
@@ -306,7 +332,7 @@ def _target(facts: Facts, asked: str | None, several: bool) -> Choice:
         found = None
     if found is None:
         column = Column(facts.name, "category", "target", "String", facts.rows - facts.filled, facts.distinct, "target")
-        return Choice(column, written(raw).alias(facts.name))
+        return Choice(column, written(raw).alias(facts.name), spaced=facts.spaced, longest=facts.longest)
     form, lost = found
     dtype: pl.DataType
     if form.kind == "number":
@@ -331,7 +357,7 @@ def _choice(facts: Facts, kind: Kind, role: Role, reason: str, form: Form | None
     infinite += facts.infinity if form else 0
     missing = facts.rows - facts.filled + words + lost + (facts.infinity if form else 0)
     column = Column(facts.name, kind, role, named(dtype), missing, facts.distinct, reason, form.text() if form else "")
-    return Choice(column, value, form, lost, words, infinite, doubt)
+    return Choice(column, value, form, lost, words, infinite, facts.spaced, facts.longest, doubt)
 
 
 def _numbers_in(facts: Facts, form: Form | None, lost: int) -> int:

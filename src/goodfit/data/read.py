@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import polars as pl
@@ -16,15 +17,16 @@ from goodfit.base.files import sha256_of
 from goodfit.base.recipe import DataPart
 from goodfit.data.convert import named
 from goodfit.data.dataset import TEST, TRAIN, VALID, Column, Dataset, Memory, Note, Role, Rows, Schema, fingerprint_of, listed
+from goodfit.data.delimited import refuse_duplicates
 from goodfit.data.folder import IMAGE, LABEL, check_paths, read_folder, read_pictures
 from goodfit.data.frames import from_frame, is_frame
 from goodfit.data.joined import Joined
 from goodfit.data.kinds import Choice, find
 from goodfit.data.like import like, missing_column, offends
-from goodfit.data.remarks import first_row, remarks
+from goodfit.data.remarks import lenient, remarks
 from goodfit.data.roles import check_roles, given_parts, roles_of
 from goodfit.data.store import Scratch, write_disk
-from goodfit.data.survey import in_batches
+from goodfit.data.survey import first_row, in_batches
 from goodfit.data.table import HUGE, Table, open_table
 from goodfit.data.target import detect
 
@@ -49,7 +51,16 @@ def read(
     """
     if _is_folder(source):
         return read_folder(Path(source), settings, valid=_path(valid), test=_path(test))
+    try:
+        return _read(source, settings, valid, test, cache, huge)
+    except DataError as error:
+        error.file = error.file or (str(source) if isinstance(source, str | Path) else None)
+        raise
+
+
+def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | None, huge: int) -> Dataset:
     scratch = Scratch(cache)
+    settings = _composed_settings(settings)
     given = [(source, TRAIN)] + [(extra, part) for extra, part in ((valid, VALID), (test, TEST)) if extra is not None]
     if settings.split and len(given) > 1:
         raise DataError(f"the parts are given by files and by data.split={settings.split}; give one of the two", column=settings.split)
@@ -88,6 +99,14 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
     labelled: targets must be there, and rows without one are left out; else they are taken along where they can be read.
     Raises DataError for a column that is missing, renamed or of another type (with row and value); extra columns are left out with a note.
     """
+    try:
+        return _read_like(source, schema, labelled, cache, huge)
+    except DataError as error:
+        error.file = error.file or (str(source) if isinstance(source, str | Path) else None)
+        raise
+
+
+def _read_like(source: Any, schema: Schema, labelled: bool, cache: Path | None, huge: int) -> Dataset:
     scratch = Scratch(cache)
     if _is_folder(source):
         table, root = _pictures(Path(source), schema, labelled)
@@ -124,6 +143,7 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
             notes.append(Note(f"the target {name!r} holds other values than in training and was left out", file, column=name))
             continue
         raise _retyped(joined, name, column.kind, condition)
+    notes += lenient(joined.lazy, {name: (columns[name], values[name]) for name in values}, joined.place, joined.huge)
     choices = {name: Choice(columns[name], value) for name, value in values.items()}
     kept = _kept(joined, choices, notes) if labelled else None
     store, rows = _stored(joined, choices, kept, scratch)
@@ -145,17 +165,35 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
 def _open(source: Any, huge: int, scratch: Scratch) -> Table:
     if is_frame(source):
         frame, notes = from_frame(source)
-        return Table(None, frame.lazy(), tuple(frame.columns), frame.height, False, False, notes=tuple(notes))
+        return _composed(Table(None, frame.lazy(), tuple(frame.columns), frame.height, False, False, notes=tuple(notes)))
     if not isinstance(source, str | Path):
         raise DataError(f"data are a path, a frame or a dict of arrays; a {type(source).__name__} was given", value=source)
-    return open_table(Path(source), limit=huge, scratch=scratch)
+    return _composed(open_table(Path(source), limit=huge, scratch=scratch))
+
+
+def _composed(table: Table) -> Table:
+    """Names in Unicode's composed form, so that é is é however the file writes it."""
+    names = tuple(normalize("NFC", name) for name in table.names)
+    if names == table.names:
+        return table
+    refuse_duplicates(list(names), table.file)
+    return replace(table, names=names, lazy=table.lazy.rename(dict(zip(table.names, names, strict=True))))
+
+
+def _composed_settings(settings: DataPart) -> DataPart:
+    one = {field: normalize("NFC", value) for field in ("weight", "split", "group", "time") if (value := getattr(settings, field))}
+    many = {field: tuple(normalize("NFC", name) for name in getattr(settings, field)) for field in ("target", "drop")}
+    kinds = {normalize("NFC", name): kind for name, kind in settings.kinds.items()}
+    return settings.model_copy(update={**one, **many, "kinds": kinds})
 
 
 def _choose(
     joined: Joined, roles: dict[str, Role], settings: DataPart, main: Table, root: Path | None, notes: list[Note]
 ) -> dict[str, Choice]:
     def found(asked: dict[str, str]) -> dict[str, Choice]:
-        return find(joined.lazy, joined.rows, roles=roles, asked=asked, huge=joined.huge, separator=main.separator, root=root)
+        return find(
+            joined.lazy, joined.rows, roles=roles, asked=asked, huge=joined.huge, separator=main.separator, root=root, place=joined.place
+        )
 
     asked = {name: kind for name, kind in settings.kinds.items() if name in roles}
     choices = found(dict(asked))
@@ -216,12 +254,12 @@ def _stored(joined: Joined, choices: dict[str, Choice], kept: np.ndarray | None,
 
 def _recounted(schema: Schema, store: Rows, rows: int) -> Schema:
     """The schema with types and missing values as they are in the rows that stayed."""
-    head = store.slice(0, 0)
+    types = store.slice(0, 0).schema
     missing = dict.fromkeys(schema.names, 0)
     for start in range(0, rows, 1 << 20):
         counts = store.slice(start, min(1 << 20, rows - start)).null_count().row(0, named=True)
         missing = {name: missing[name] + counts[name] for name in missing}
-    return Schema(tuple(replace(c, missing=missing[c.name], dtype=named(head.schema[c.name])) for c in schema.columns))
+    return Schema(tuple(replace(c, missing=missing[c.name], dtype=named(types[c.name])) for c in schema.columns))
 
 
 def _checked(dataset: Dataset, settings: DataPart) -> Dataset:
@@ -232,16 +270,21 @@ def _checked(dataset: Dataset, settings: DataPart) -> Dataset:
     _check_pictures(dataset)
     if not dataset.schema.targets:
         return dataset
-    try:
-        spec = detect(dataset, settings)
-    except DataError as error:
-        error.file = error.file or (str(file) if file else None)
-        raise
+    spec = detect(dataset, settings)
     schema = dataset.schema
     for one in spec.parts or (spec,):
         for name in one.names:
             schema = schema.changed(name, kind="number" if one.kind == "regression" else "category", reason=f"the target, {one.kind}")
-    return replace(dataset, schema=schema)
+    alike: dict[str, list[str]] = {}
+    for label in spec.classes or ():
+        if isinstance(label, str):
+            alike.setdefault(label.casefold(), []).append(label)
+    notes = [
+        Note(f"the classes {listed(same)} of {spec.names[0]!r} differ in case only; are they one?")
+        for same in alike.values()
+        if len(same) > 1
+    ]
+    return replace(dataset, schema=schema, notes=dataset.notes + tuple(notes))
 
 
 def _check_pictures(dataset: Dataset) -> None:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import polars as pl
 
 from goodfit.base.errors import DataError
-from goodfit.data.dataset import Note, listed
+from goodfit.data.dataset import Column, Note, listed
 from goodfit.data.forms import filled, infinite_word, missing_word
 from goodfit.data.kinds import Choice
+from goodfit.data.survey import first_row, in_batches
 
+_LONG = 1_000_000  # characters of a text that no book chapter has: more likely a file pasted into a field
 Place = Callable[[int], tuple[str | None, int]]
-_ROW = "\x00row"  # a name that no file can give a column, since NUL bytes are refused
-
-
-def first_row(lazy: pl.LazyFrame, where: pl.Expr, column: str) -> tuple[int, Any] | None:
-    """(0-based row, value of the column) of the first row where a condition holds, None when there is none."""
-    query = lazy.select(pl.all()).with_row_index(_ROW).filter(where).select(_ROW, column).head(1)
-    found = query.collect(engine="streaming")
-    return (int(found[_ROW][0]), found[column][0]) if found.height else None
 
 
 def remarks(lazy: pl.LazyFrame, choices: Mapping[str, Choice], place: Place) -> list[Note]:
@@ -52,6 +45,17 @@ def remarks(lazy: pl.LazyFrame, choices: Mapping[str, Choice], place: Place) -> 
             if column.role == "target":
                 _refuse(lazy, bad, name, place, f"the target {name!r} holds {what}", "write it alike, or set data.kinds to category")
             notes.append(_at(lazy, bad, name, place, f"{choice.lost:,} values of {name!r} that are no {what} taken as missing"))
+        if choice.longest > _LONG:
+            where = raw.str.len_chars() == choice.longest
+            found = first_row(lazy, where, name)
+            file, row = place(found[0]) if found else (None, None)
+            notes.append(
+                Note(f"a text of {choice.longest:,} characters in {name!r} (row {row}) was read; is it one value?", file, row, name)
+            )
+        if choice.spaced and column.kind == "category":
+            notes.append(
+                _at(lazy, raw.str.strip_chars() != raw, name, place, f"the spaces around {choice.spaced:,} values of {name!r} left out")
+            )
         if choice.infinite and column.role == "feature":
             where = infinite_word(raw) if text else raw.is_infinite()
             notes.append(_at(lazy, where, name, place, f"{choice.infinite:,} infinite values of {name!r} taken as missing"))
@@ -60,14 +64,32 @@ def remarks(lazy: pl.LazyFrame, choices: Mapping[str, Choice], place: Place) -> 
     return notes
 
 
+def lenient(lazy: pl.LazyFrame, values: Mapping[str, tuple[Column, pl.Expr]], place: Place, huge: bool) -> list[Note]:
+    """Notes on words for missing and infinite numbers in new rows, which count as missing."""
+    types = lazy.collect_schema()
+    queries: list[tuple[str, str, pl.Expr]] = []
+    for name, (column, value) in values.items():
+        raw, gone = pl.col(name), pl.col(name).is_not_null() & value.is_null()
+        if types[name] == pl.String and column.kind in ("number", "datetime", "boolean"):
+            queries += [(name, "words for missing", gone & missing_word(raw)), (name, "infinite values", gone & infinite_word(raw))]
+        elif types[name].is_float():
+            queries.append((name, "infinite values", raw.is_infinite()))
+    counts = in_batches(lazy, [condition.sum() for _, _, condition in queries], huge)
+    return [
+        _at(lazy, condition, name, place, f"{count:,} {what} in {name!r} taken as missing")
+        for (name, what, condition), count in zip(queries, counts, strict=True)
+        if count
+    ]
+
+
 def _at(lazy: pl.LazyFrame, where: pl.Expr, name: str, place: Place, message: str) -> Note:
     found = first_row(lazy, where, name)
     if found is None:
         return Note(message, column=name)
     file, row = place(found[0])
     shown = f"first {found[1]!r} in row {row}" if isinstance(found[1], str) else f"first in row {row}"
-    verb = " taken as missing"
-    return Note(message.replace(verb, f" ({shown}) were{verb}"), file, row, name)
+    verb = " left out" if message.endswith(" left out") else " taken as missing"
+    return Note(message.removesuffix(verb) + f" ({shown}) were{verb}", file, row, name)
 
 
 def _refuse(lazy: pl.LazyFrame, where: pl.Expr, name: str, place: Place, must: str, instead: str) -> None:

@@ -49,7 +49,7 @@ def roles_of(names: Sequence[str], settings: DataPart, file: Path | None) -> tup
 
 def _absent(name: str, field: str, names: Sequence[str], file: Path | None) -> DataError:
     where = f"{file.name} has" if file else "the table has"
-    hint = did_you_mean(name, names)
+    hint = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in did_you_mean(name, names))
     if not hint:
         same = [known for known in names if known.lower() == name.lower()]
         hint = f"; did you mean {same[0]!r}?" if same else ""
@@ -94,7 +94,8 @@ def check_roles(dataset: Dataset) -> None:
                     column=column.name,
                 )
     if dataset.part is not None and not (dataset.part == TRAIN).any():
-        raise DataError("the given split leaves no row for training; mark some rows 'train'")
+        name = next((column.name for column in dataset.schema.with_role("split")), None)
+        raise DataError("the given split leaves no row for training; mark some rows 'train'", column=name)
 
 
 def _check_weight(dataset: Dataset, column: Column) -> None:

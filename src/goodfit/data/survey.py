@@ -16,6 +16,7 @@ from goodfit.data.forms import TRUE_FALSE, Form, date_forms, filled, infinite_wo
 
 _SAMPLE = 2_000  # rows from which the forms that texts may have are proposed; all rows then decide
 _PROPOSED = 0.8  # share of the sample that a form must read to be tried on all rows
+_ROW = "\x00row"  # a name that no file can give a column, since NUL bytes are refused
 _EXACT = 2_000  # different values up to which an estimate is replaced by a count
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 
@@ -28,7 +29,8 @@ class Facts:
     whole: values that are whole numbers. plain: texts that are plain finite numbers.
     Texts only: padded: whole numbers with leading zeros, such as 00123; longest: characters of the longest text.
     words, length: means over the texts there. images: texts that end like pictures. coded: texts of letters, digits and -_/.:@ alone.
-    missing: words for missing; infinity: words for infinity; reads: (form, rows that it reads), likeliest first.
+    spaced: texts with spaces around them. missing: words for missing; infinity: words for infinity.
+    reads: (form, rows that it reads), likeliest first.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Facts:
     length: float = 0.0
     images: int = 0
     coded: int = 0
+    spaced: int = 0
     missing: int = 0
     infinity: int = 0
     reads: list[tuple[Form, int]] = field(default_factory=list)
@@ -66,6 +69,8 @@ def survey(lazy: pl.LazyFrame, rows: int, *, huge: bool, separator: str, raw: It
     _fill(lazy, {name: _digits(pl.col(name)) for name in whole}, facts, huge)
     if words:
         _fill(lazy, {name: _words(pl.col(name)) for name in words}, facts, huge)
+        spaced = {name: {"distinct": _stripped_distinct(name, huge)} for name in words if facts[name].spaced}
+        _fill(lazy, spaced, facts, huge)
         skip = set(raw)
         sample = lazy.select(words).gather_every(max(1, rows // _SAMPLE)).collect(engine=_engine(huge))
         proposed = {name: forms for name in words if name not in skip and (forms := _propose(sample[name], name, separator))}
@@ -85,6 +90,13 @@ def numbers_of(lazy: pl.LazyFrame, forms: dict[str, Form], facts: dict[str, Fact
             "distinct": value.approx_n_unique() if huge else _distinct(value),
         }
     _fill(lazy, wanted, facts, huge)
+
+
+def first_row(lazy: pl.LazyFrame, where: pl.Expr, column: str) -> tuple[int, Any] | None:
+    """(0-based row, value of the column) of the first row where a condition holds, None when there is none."""
+    query = lazy.with_row_index(_ROW).filter(where).select(_ROW, column).head(1)
+    found = query.collect(engine="streaming")
+    return (int(found[_ROW][0]), found[column][0]) if found.height else None
 
 
 def read_values(form: Form, text: pl.Expr) -> pl.Expr:
@@ -133,6 +145,11 @@ def _distinct(value: pl.Expr) -> pl.Expr:
     return value.n_unique() - value.is_null().any().cast(pl.UInt32)
 
 
+def _stripped_distinct(name: str, huge: bool) -> pl.Expr:
+    value = pl.when(filled(pl.col(name))).then(pl.col(name).str.strip_chars())
+    return value.approx_n_unique() if huge else _distinct(value)
+
+
 def _first(name: str, dtype: pl.DataType, huge: bool) -> dict[str, pl.Expr]:
     value = _value(name, dtype)
     queries = {"filled": value.count()}
@@ -173,6 +190,7 @@ def _words(text: pl.Expr) -> dict[str, pl.Expr]:
         "length": value.str.len_chars().mean(),
         "longest": value.str.len_chars().max(),
         "images": value.str.contains(rf"(?i)\.(?:{ending})\s*$").sum(),
+        "spaced": (value != value.str.strip_chars()).sum(),
         "coded": value.str.contains(r"^[\w\-./:@#+=]+$").sum(),
     }
 

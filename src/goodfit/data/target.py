@@ -33,6 +33,7 @@ _FEW = 20  # different whole numbers up to which they are classes: digits, grade
 _SPREAD = 5  # more than ten whole numbers that fill less than a fifth of their range are amounts, not classes
 _REPEATS = 3  # rows that a whole number must have on average to be a class
 _SEPARATORS = (";", "|")
+_LARGEST = 1e18  # predictions are float32 in the target's unit, whose squares must stay below 3e38
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,14 @@ def _one(dataset: Dataset, name: str, task: str | None, kind: str | None) -> Tar
 
 def _regression(column: pl.Series, name: str, dataset: Dataset) -> TargetSpec:
     values = _numbers(column, dataset)
+    largest = float(np.abs(values).max())
+    if largest > _LARGEST:
+        row = int(np.abs(values).argmax())
+        file, place = dataset.place(row)
+        raise DataError(
+            f"the target {name!r} holds {largest:g} (row {place}), too large for 32-bit numbers; give it in a larger unit or as a logarithm",
+            file=file, row=place, column=name, value=largest,
+        )  # fmt: skip
     if values.min() == values.max():
         raise DataError(
             f"the target {name!r} has the one value {values[0]:g} in every row; there is nothing to learn", column=name, value=values[0]
