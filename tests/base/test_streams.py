@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodfit.base.streams import derive, numpy_stream, torch_stream
@@ -15,6 +15,7 @@ from goodfit.base.streams import derive, numpy_stream, torch_stream
 NAMES = st.lists(st.text(max_size=8) | st.integers(-(2**70), 2**70), max_size=4)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**53 - 1), names=NAMES)
 def test_a_seed_that_every_generator_takes(seed: int, names: list[str | int]) -> None:
     number = derive(seed, *names)
@@ -24,6 +25,7 @@ def test_a_seed_that_every_generator_takes(seed: int, names: list[str | int]) ->
     assert numpy_stream(seed, *names).integers(2**60) == numpy_stream(seed, *names).integers(2**60)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**20), names=NAMES, other=NAMES)
 def test_different_names_give_different_seeds(seed: int, names: list[str | int], other: list[str | int]) -> None:
     assert (derive(seed, *names) == derive(seed, *other)) == (names == other)

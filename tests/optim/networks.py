@@ -29,9 +29,9 @@ class Everything(nn.Module):
         self.norm = nn.BatchNorm2d(4)
         self.second = nn.Conv2d(4, 6, 3, padding=1)
         self.gru = nn.GRU(6, 5, batch_first=True)
-        self.hidden = nn.Linear(6 + 6 + 5, 12)
-        self.scale = nn.Parameter(torch.ones(3, 12))
-        self.stack = Stack(3, 12, 8)
+        self.hidden = nn.Linear(6 + 6 + 5, 24)  # taller than wide
+        self.scale = nn.Parameter(torch.ones(3, 24))
+        self.stack = Stack(3, 24, 8)
         self.late = nn.Linear(8, 8)
         self.head = nn.Linear(8, 2)
 

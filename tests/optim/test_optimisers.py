@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,24 @@ def test_saved_in_the_middle_it_goes_on_with_equal_bits(settings: OptimPart, cha
         assert torch.equal(a, ends_of_second[name]), name
         assert a.stride() == ends_of_second[name].stride(), name
     assert flatten(optimizer)[1] == flatten(optimizer_of_second)[1]
+
+
+@every
+def test_settings_of_groups_come_back(settings: OptimPart) -> None:
+    """What a schedule or a user changed in the groups is part of the state; lists that were tuples are tuples again."""
+    optimizer = build(make(), settings, lr=LR)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.123
+        for key, value in {"betas": (0.5, 0.25), "momentum": 0.75}.items():
+            if key in group:
+                group[key] = value
+    tensors, document = flatten(optimizer)
+    other = build(make(), settings, lr=LR)
+    restore(other, tensors, json.loads(json.dumps(document)))
+    for ours, theirs in zip(other.param_groups, optimizer.param_groups, strict=True):
+        assert {key: value for key, value in ours.items() if key != "params"} == {
+            key: value for key, value in theirs.items() if key != "params"
+        }
 
 
 @every

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -57,6 +57,7 @@ def test_warm_up_then_the_course() -> None:
     assert rates(OptimPart(warmup=0.05)) == pytest.approx([1 / 3, 2 / 3] + [1.0] * 58)
 
 
+@settings(deadline=None)
 @given(
     name=st.sampled_from(NAMES),
     total=st.integers(1, 5_000),
@@ -79,6 +80,7 @@ def test_factors_lie_in_0_to_1_and_never_end_early(
     assert factor(settings, total + step, total) == factor(settings, total, total)
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(NAMES), total=st.integers(20, 300), warmup=st.floats(0, 0.9))
 def test_up_then_down(name: str, total: int, warmup: float) -> None:
     course = rates(OptimPart.model_validate({"schedule": name, "warmup": warmup}), total)

@@ -180,6 +180,7 @@ def test_one_row_and_none() -> None:
     assert all(math.isnan(value) for metrics in weightless for value in metrics.values())
 
 
+@settings(deadline=None)
 @given(scores=st.lists(st.integers(0, 5), min_size=2, max_size=30), data=st.data())
 def test_auc_is_the_chance_to_rank_right(scores: list[int], data: st.DataObject) -> None:
     positive = np.array(data.draw(st.lists(st.booleans(), min_size=len(scores), max_size=len(scores))))

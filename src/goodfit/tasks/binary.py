@@ -13,7 +13,7 @@ from torch import Tensor
 from goodfit.tasks.class_metrics import class_metrics
 from goodfit.tasks.outputs import for_members, mean_of_members, widened
 
-SCORES = {"accuracy": True, "log_loss": False, "roc_auc": True, "balanced_accuracy": True, "f1_macro": True}
+SCORES = {"log_loss": False, "accuracy": True, "roc_auc": True, "balanced_accuracy": True, "f1_macro": True}
 
 
 def binary_loss(output: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -40,7 +40,7 @@ class Binary:
 
     outputs = 1
 
-    def __init__(self, *, label_smoothing: float = 0.0, score: str = "accuracy") -> None:
+    def __init__(self, *, label_smoothing: float = 0.0, score: str = "log_loss") -> None:
         self.label_smoothing = label_smoothing
         self.score = score
         self.maximise = SCORES[score]

@@ -12,7 +12,7 @@ from torch import Tensor
 from goodfit.tasks.class_metrics import class_metrics
 from goodfit.tasks.outputs import for_members, mean_of_members, widened
 
-SCORES = {"accuracy": True, "log_loss": False, "roc_auc_ovr": True, "balanced_accuracy": True, "f1_macro": True}
+SCORES = {"log_loss": False, "accuracy": True, "roc_auc_ovr": True, "balanced_accuracy": True, "f1_macro": True}
 
 
 def multiclass_loss(output: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -28,7 +28,7 @@ def multiclass_loss(output: Tensor, target: Tensor, smoothing: float = 0.0) -> T
 class Multiclass:
     """The task of one of C classes. score: the metric that early stopping reads, one of SCORES."""
 
-    def __init__(self, classes: int, *, label_smoothing: float = 0.0, score: str = "accuracy") -> None:
+    def __init__(self, classes: int, *, label_smoothing: float = 0.0, score: str = "log_loss") -> None:
         self.outputs = classes
         self.label_smoothing = label_smoothing
         self.score = score
