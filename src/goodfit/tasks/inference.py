@@ -15,7 +15,7 @@ from goodfit.base.protocols import Batches, Task
 def predict_rows(
     network: nn.Module, batches: Batches, task: Task, *, bfloat16: bool = False, channels_last: bool = False, double: bool = False
 ) -> dict[str, np.ndarray]:
-    """Decoded predictions for all rows of `batches`, sorted by row: {name: [rows, ...]}, float32 (float64 with `double`).
+    """Decoded predictions for all rows of `batches`, sorted by row: {name: [rows, ...]}, in the precision of `Task.decode`.
 
     bfloat16: under autocast. channels_last: images in that memory format. double: inputs in float64, for a network that is.
     The network is put in evaluation mode for the pass, and back into the mode that it was in.
@@ -39,5 +39,4 @@ def predict_rows(
     if not parts:
         return {}
     order = torch.argsort(torch.cat(rows), stable=True).cpu()
-    dtype = torch.float64 if double else torch.float32
-    return {name: torch.cat([part[name] for part in parts]).to(dtype).cpu()[order].numpy() for name in parts[0]}
+    return {name: torch.cat([part[name] for part in parts]).cpu()[order].numpy() for name in parts[0]}
