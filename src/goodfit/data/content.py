@@ -231,7 +231,16 @@ def _unfold(file: Path, compression: str) -> Iterator[bytes]:
         raise
     except EOFError:
         raise DataError(f"{file.name} is cut off: its {compression} data end too early; copy or download it again", file=file) from None
-    except (OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, pl.exceptions.PolarsError, ValueError) as error:
+    except (
+        OSError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        ValueError,
+    ) as error:
         raise DataError(f"{file.name} is damaged: its {compression} data cannot be decompressed ({_brief(error)})", file=file) from None
 
 

@@ -155,7 +155,7 @@ def _header(content: Content, separator: str) -> tuple[tuple[str, ...], list[Not
     file = content.file
     with _long_fields(), _text(content) as handle:
         try:
-            found = next((record for record in csv.reader(handle, delimiter=separator) if record and any(record)), None)
+            found = next((record for record in csv.reader(handle, delimiter=separator) if any(field.strip() for field in record)), None)
         except csv.Error as error:
             raise DataError(f"the header of {file.name} cannot be read ({error}); write the names in one line", file=file) from None
     if found is None:
@@ -334,7 +334,7 @@ class _Mender:
                 raise DataError(
                     f"row {row} of {file.name} cannot be read ({error}); write it as the other rows", file=file, row=row
                 ) from None
-            if not record or (self.rows < 0 and not any(record)):
+            if not record or (self.rows < 0 and not any(field.strip() for field in record)):
                 pending_blank += self.rows >= 0
                 continue
             self.blank, pending_blank = self.blank + pending_blank, 0  # blank lines at the end are no matter

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,8 @@ def read(
     """
     if _is_folder(source):
         return read_folder(Path(source), settings, valid=_path(valid), test=_path(test))
-    try:
+    with _named(source, huge):
         return _read(source, settings, valid, test, cache, huge)
-    except DataError as error:
-        error.file = error.file or (str(source) if isinstance(source, str | Path) else None)
-        raise
 
 
 def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | None, huge: int) -> Dataset:
@@ -66,6 +64,7 @@ def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | 
         raise DataError(f"the parts are given by files and by data.split={settings.split}; give one of the two", column=settings.split)
     tables = [_open(one, huge, scratch) for one, _ in given]
     main = tables[0]
+    _refuse_few(sum(table.rows for table in tables), main.file)
     roles, notes = roles_of(main.names, settings, main.file)
     notes = [note for table in tables for note in table.notes] + notes
     joined = Joined.of(tables, frozenset(settings.drop), notes)
@@ -99,11 +98,8 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
     labelled: targets must be there, and rows without one are left out; else they are taken along where they can be read.
     Raises DataError for a column that is missing, renamed or of another type (with row and value); extra columns are left out with a note.
     """
-    try:
+    with _named(source, huge):
         return _read_like(source, schema, labelled, cache, huge)
-    except DataError as error:
-        error.file = error.file or (str(source) if isinstance(source, str | Path) else None)
-        raise
 
 
 def _read_like(source: Any, schema: Schema, labelled: bool, cache: Path | None, huge: int) -> Dataset:
@@ -187,6 +183,22 @@ def _composed_settings(settings: DataPart) -> DataPart:
     return settings.model_copy(update={**one, **many, "kinds": kinds})
 
 
+@contextlib.contextmanager
+def _named(source: Any, huge: int) -> Iterator[None]:
+    """Errors name the file; damage far down in a huge file, which is found while its rows are streamed, becomes a DataError."""
+    file = Path(source) if isinstance(source, str | Path) else None
+    try:
+        yield
+    except DataError as error:
+        error.file = error.file or (str(file) if file else None)
+        raise
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        if file is None or file.stat().st_size <= huge:
+            raise
+        why = (str(error).strip().splitlines() or [""])[0][:120]
+        raise DataError(f"{file.name} is damaged: it cannot be read to its end ({why})", file=file) from None
+
+
 def _choose(
     joined: Joined, roles: dict[str, Role], settings: DataPart, main: Table, root: Path | None, notes: list[Note]
 ) -> dict[str, Choice]:
@@ -264,8 +276,7 @@ def _recounted(schema: Schema, store: Rows, rows: int) -> Schema:
 
 def _checked(dataset: Dataset, settings: DataPart) -> Dataset:
     file = dataset.files[0] if dataset.files else None
-    if dataset.rows < 2:
-        raise DataError(f"training needs at least two rows with a target, better some hundred; there is {dataset.rows}", file=file)
+    _refuse_few(dataset.rows, file)
     check_roles(dataset)
     _check_pictures(dataset)
     if not dataset.schema.targets:
@@ -285,6 +296,11 @@ def _checked(dataset: Dataset, settings: DataPart) -> Dataset:
         if len(same) > 1
     ]
     return replace(dataset, schema=schema, notes=dataset.notes + tuple(notes))
+
+
+def _refuse_few(rows: int, file: Path | None) -> None:
+    if rows < 2:
+        raise DataError(f"training needs at least two rows with a target, better some hundred; there is {rows}", file=file)
 
 
 def _check_pictures(dataset: Dataset) -> None:
