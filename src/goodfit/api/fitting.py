@@ -65,6 +65,7 @@ def fit_member(
     encoded: Encoded,
     train_rows: np.ndarray,
     valid_rows: np.ndarray,
+    weight: np.ndarray | None,
     *,
     index: int,
     count: int,
@@ -74,6 +75,8 @@ def fit_member(
     progress: Progress,
 ) -> tuple[Fitted, Recipe]:
     """Train member `index` of `count`, going on from its checkpoints where there are any.
+
+    weight: [n] of all rows, for scores: the user's own, without the balance of classes that training may add.
 
     The first member decides precision and rate for all; the recipe that comes back holds them.
     """
@@ -112,7 +115,7 @@ def fit_member(
     steps = saved["steps"] if saved else _affordable(recipe, state, batches, task, step_settings, deadline)
     history = int(saved["history"]) if saved else len(run.lines("history.jsonl")) if index else 0
     run.keep_lines("history.jsonl", history)
-    evaluate = _evaluation(encoded, valid_rows, encoder, task, step_settings, device, seed)
+    evaluate = _evaluation(encoded, valid_rows, weight, encoder, task, step_settings, device, seed)
     plan = Plan(
         epochs=recipe.train.epochs or 1,
         lr=_rate(recipe),
@@ -202,20 +205,26 @@ def _affordable(recipe: Recipe, state: State, batches: Batches, task: Task, sett
 
 
 def _evaluation(
-    encoded: Encoded, rows: np.ndarray, encoder: Encoder, task: Task, settings: StepSettings, device: torch.device, seed: int
+    encoded: Encoded,
+    rows: np.ndarray,
+    weight: np.ndarray | None,
+    encoder: Encoder,
+    task: Task,
+    settings: StepSettings,
+    device: torch.device,
+    seed: int,
 ) -> Callable[[nn.Module], dict[str, float]]:
     """A function from the network to its metrics on (at most VALID_ROWS of) the validation rows."""
     if len(rows) > VALID_ROWS:
         rows = np.sort(numpy_stream(seed, "split", "evaluation").choice(rows, VALID_ROWS, replace=False))
     batches = _ordered(encoded, rows, encoder, device)
     assert encoded.target is not None
-    chosen = torch.from_numpy(rows)
-    target = encoded.target[chosen].cpu().numpy()
-    weight = None if encoded.weight is None else encoded.weight[chosen].cpu().numpy()
+    target = encoded.target[torch.from_numpy(rows)].cpu().numpy()
+    own = None if weight is None else weight[rows]
 
     def evaluate(network: nn.Module) -> dict[str, float]:
         prediction = predict_rows(network, batches, task, bfloat16=settings.bfloat16, channels_last=settings.channels_last)
-        return task.metrics(prediction, target, weight)
+        return task.metrics(prediction, target, own)
 
     return evaluate
 

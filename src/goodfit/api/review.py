@@ -72,7 +72,7 @@ def review(
         lambda frame: bundle.decoded(bundle.read(frame), device=device),
         part=part,
         prediction=bundle.decoded(data, device=device, rows=rows),
-        weight=row_weights(bundle, data, rows),
+        weight=row_weights(data, rows),
         half_widths=bundle.half_widths,
         coverage=COVERAGE,
         seed=recipe.seed,

@@ -94,16 +94,17 @@ def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = 
     target = bundle.target
     table = data.take(rows)
     encoded = target.encode(table)
-    weight = row_weights(bundle, data, rows)
+    weight = row_weights(data, rows)
     return {"metrics": scores(target, tasks.build(target.to_json()), decoded, encoded, weight, seed=0), "rows": len(rows)}
 
 
-def row_weights(bundle: Bundle, data: Dataset, rows: np.ndarray) -> np.ndarray | None:
-    """[n] the weights of the rows, None where there is no column of weights."""
-    columns = bundle.schema.with_role("weight")
-    if not columns or columns[0].name not in data.schema.names:
+def row_weights(data: Dataset, rows: np.ndarray | None) -> np.ndarray | None:
+    """[n] the weights of the rows (all when None), None where there is no column of weights."""
+    columns = data.schema.with_role("weight")
+    if not columns:
         return None
-    return data.column(columns[0].name).cast(pl.Float64).to_numpy()[rows]
+    weight = data.column(columns[0].name).cast(pl.Float64).to_numpy()
+    return weight if rows is None else weight[rows]
 
 
 def _sealed(run: RunFolder) -> tuple[Dataset, np.ndarray]:

@@ -25,6 +25,7 @@ from goodfit.api.folder import RunFolder, environment, latest_unfinished, new_fo
 from goodfit.api.plan import member_count, network_name, resolve
 from goodfit.api.review import half_widths, review
 from goodfit.api.run import Run
+from goodfit.api.scoring import row_weights
 from goodfit.base.errors import CheckpointError, InputError
 from goodfit.base.protocols import Progress, Silent
 from goodfit.base.recipe import Recipe
@@ -194,6 +195,7 @@ def _train_members(
     name = network_name(request, data.schema, len(parts.train))
     count = member_count(recipe)
     fitted: list[Fitted] = []
+    weight = row_weights(data, None)
     for index, (train_rows, valid_rows) in enumerate(_member_rows(data, target, parts, recipe, count)):
         progress.stage("encoding")
         seed = member_seed(request.seed, index)
@@ -211,7 +213,7 @@ def _train_members(
             left = begun + recipe.train.time_limit - finish - time.monotonic()
             deadline = time.monotonic() + max(left / (count - index), 0.5)
         result, recipe = fit_member(
-            run, recipe, encoder, encoded, train_rows, valid_rows,
+            run, recipe, encoder, encoded, train_rows, valid_rows, weight,
             index=index, count=count, begun=begun, deadline=deadline, device=device, progress=progress,
         )  # fmt: skip
         fitted.append(result)
