@@ -53,6 +53,8 @@ def _absent(name: str, field: str, names: Sequence[str], file: Path | None) -> D
     if not hint:
         same = [known for known in names if known.lower() == name.lower()]
         hint = f"; did you mean {same[0]!r}?" if same else ""
+    if len(names) == 1 and name in names[0]:
+        hint = ""
     if not hint and len(names) == 1:
         hint = f"; its only column is {names[0][:80]!r}: is the separator one of comma, semicolon, tab or bar?"
     what = {"kinds": f"data.kinds.{name} names", "target": "the target is", "drop": "data.drop names"}.get(field, f"data.{field} names")
