@@ -24,7 +24,8 @@ class Columns(nn.Module):
     """Numbers [B, N] and category codes [B, M] -> features [B, D].
 
     numbers: N. sizes: codes of each category column, code 0 included. embedding: none, piecewise (needs `bins`) or periodic.
-    dim: dimensions of an embedded number and of an embedded category. one_hot_levels: columns with more levels are embedded.
+    dim: dimensions of an embedded number, and of an embedded category unless `category_dim` says otherwise. one_hot_levels: columns with more
+    levels are embedded. pace: of periodic embeddings, see there.
     `width` is D; `sections` says how many of the D features come from each column.
     """
 
@@ -36,14 +37,18 @@ class Columns(nn.Module):
         bins: Sequence[Tensor] | None = None,
         embedding: str = "none",
         dim: int = 16,
+        category_dim: int | None = None,
         one_hot_levels: int = ONE_HOT_LEVELS,
+        pace: float = 1.0,
     ) -> None:
         super().__init__()
-        self.embed = _numbers(numbers, bins, embedding, dim) if numbers else None
+        if not numbers and not len(sizes):
+            raise InputError("a network over columns needs at least one number or category; it was built for none")
+        self.embed = _numbers(numbers, bins, embedding, dim, pace) if numbers else None
         self.small = [column for column, size in enumerate(sizes) if size - 1 <= one_hot_levels]
         self.large = [column for column, size in enumerate(sizes) if size - 1 > one_hot_levels]
         self.one_hot = OneHot([sizes[column] for column in self.small]) if self.small else None
-        self.table = CategoryEmbedding([sizes[column] for column in self.large], dim) if self.large else None
+        self.table = CategoryEmbedding([sizes[column] for column in self.large], category_dim or dim) if self.large else None
         self.categories = len(sizes)
         parts = [part for part in (self.embed, self.one_hot, self.table) if part is not None]
         self.sections: list[int] = [width for part in parts for width in part.sections]
@@ -64,12 +69,12 @@ class Columns(nn.Module):
 
 
 def _numbers(
-    numbers: int, bins: Sequence[Tensor] | None, embedding: str, dim: int
+    numbers: int, bins: Sequence[Tensor] | None, embedding: str, dim: int, pace: float
 ) -> RawNumbers | PiecewiseLinearEmbedding | PeriodicEmbedding:
     if embedding == "none":
         return RawNumbers(numbers)
     if embedding == "periodic":
-        return PeriodicEmbedding(numbers, dim)
+        return PeriodicEmbedding(numbers, dim, pace=pace)
     if embedding != "piecewise":
         raise SettingError(f"embedding must be none, piecewise or periodic; {embedding!r} was given", value=embedding)
     if bins is None or len(bins) != numbers:

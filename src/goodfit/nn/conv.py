@@ -9,16 +9,18 @@ from goodfit.nn.shapes import expect
 
 
 class ConvBlock(nn.Module):
-    """3x3 convolution, pooling, batch norm, activation: [B, C, H, W] -> [B, C', H / pool, W / pool].
+    """Convolution, largest of each `pool` x `pool` pixels, batch norm, ReLU: [B, C, H, W] -> [B, C', H / stride / pool, W / stride / pool].
 
-    Pooling before the normalisation gives nearly the same features as after the activation and normalises a quarter of the pixels
-    (Jordan, airbench, 2024). A side of one pixel is not pooled.
+    Pooling before the normalisation gives nearly the same features as after the activation, and normalises a quarter of the pixels
+    (Jordan, airbench, 2024). A side of one pixel is not pooled. stride: 1 or 2 with 3x3 filters, beyond with filters of that size.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, pool: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, *, pool: int = 1, stride: int = 1) -> None:
         super().__init__()
         self.inputs, self.pool = inputs, pool
-        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)  # the batch norm has a bias
+        self.conv = nn.Conv2d(
+            inputs, outputs, max(3, stride), stride=stride, padding=1 if stride <= 2 else 0, bias=False
+        )  # the norm has a bias
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -26,11 +28,11 @@ class ConvBlock(nn.Module):
         x = self.conv(x)
         if self.pool > 1:
             x = F.max_pool2d(x, (min(self.pool, x.shape[2]), min(self.pool, x.shape[3])))
-        return F.relu(self.norm(x))
+        return F.relu(self.norm(x), inplace=True)
 
 
 class ResidualConv(nn.Module):
-    """x + block(block(x)), at one width (He et al. 2016; the form of ResNet-9, Page 2018)."""
+    """x + block(block(x)) at one width: [B, C, H, W] -> [B, C, H, W] (He et al. 2016; in the form of ResNet-9, Page 2018)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

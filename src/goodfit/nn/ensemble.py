@@ -7,6 +7,7 @@ BatchEnsemble: Wen et al., ICLR 2020. TabM's use and start of it: Gorishniy et a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,8 @@ class EnsembleLinear(nn.Module):
     Adapters r and s start at 1 and the biases of all members are equal: members differ only by what `first_adapter_` drew, and by what
     they learn. W and b are drawn as torch's Linear draws a matrix, uniform within 1 / sqrt(I).
     """
+
+    roles: ClassVar = {"r": "free", "s": "free"}  # scales whose neutral value is one: not to be decayed
 
     def __init__(self, inputs: int, outputs: int, members: int) -> None:
         super().__init__()
@@ -40,6 +43,8 @@ class EnsembleLinear(nn.Module):
 
 class EnsembleHead(nn.Module):
     """A linear layer of its own for each member: [B, K, I] -> [B, K, O]."""
+
+    incoming: ClassVar = {"weight": (-2,)}  # of [K, I, O], for a limit on the norm of a unit's incoming weights
 
     def __init__(self, inputs: int, outputs: int, members: int) -> None:
         super().__init__()

@@ -100,19 +100,20 @@ class PeriodicEmbedding(nn.Module):
     embedding = [linear(cos(2 pi w x + b)), x], with D - 1 dimensions from the linear map (Holzmüller et al., RealMLP, NeurIPS 2024: PBLD).
 
     sigma: scale of the frequencies at the start; 0.1 is RealMLP's, whose numbers are robustly scaled to about -3..3: slow waves first.
-    frequencies: 16, as there.
+    frequencies: 16, as there. pace: parameters are stored divided by it, so that an update of Adam moves them by `pace` times the rate.
     """
 
-    def __init__(self, features: int, dim: int, *, frequencies: int = 16, sigma: float = 0.1) -> None:
+    def __init__(self, features: int, dim: int, *, frequencies: int = 16, sigma: float = 0.1, pace: float = 1.0) -> None:
         super().__init__()
         if dim < 2:
             raise InputError(f"a periodic embedding has at least 2 dimensions, the number itself and one wave; {dim} was given")
         self.features, self.width, self.sections = features, features * dim, [dim] * features
+        self.pace = pace
         bound = frequencies**-0.5
-        self.frequency = nn.Parameter(sigma * torch.randn(features, frequencies))
-        self.phase = nn.Parameter(torch.empty(features, frequencies).uniform_(-math.pi, math.pi))
-        self.weight = nn.Parameter(torch.empty(features, frequencies, dim - 1).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(features, dim - 1).uniform_(-bound, bound))
+        self.frequency = nn.Parameter(sigma * torch.randn(features, frequencies) / pace)
+        self.phase = nn.Parameter(torch.empty(features, frequencies).uniform_(-math.pi, math.pi) / pace)
+        self.weight = nn.Parameter(torch.empty(features, frequencies, dim - 1).uniform_(-bound, bound) / pace)
+        self.bias = nn.Parameter(torch.empty(features, dim - 1).uniform_(-bound, bound) / pace)
 
     def forward(self, x: Tensor) -> Tensor:
         expect("periodic embedding", x, "B", self.features)

@@ -1,0 +1,101 @@
+"""How large a network to take: what a row costs, against what the time allows.
+
+N numbers, L levels of categories. Everything here is arithmetic on the shape of the data, never a measurement: a machine that happens to be
+busy must not change the network, and the same call must give the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from goodfit.models.resnet9 import FULL_SIZE
+from goodfit.nn.columns import ONE_HOT_LEVELS
+
+# Multiply-adds a second of one thread in training (forward and backward, with all that is no product): TabM's blocks made 19e9 to 25e9 in
+# float32 and 45e9 to 50e9 in bfloat16 on a 2026 server core with AVX-512, half of that on older ones. Nominal on purpose.
+THROUGHPUT = 15e9
+# A backward pass makes two products for each of the forward pass.
+PASSES = 3
+# Share of the time limit that an average run may plan on: the rest goes to reading, encoding, measuring, and to runs that need more epochs.
+SHARE = 0.7
+
+# TabM's sizes, from the paper's (512 units, 32 members) down: width first, since half the width costs a quarter, then members, of which the paper
+# finds 16 nearly as good as 32, then the embeddings.
+TABM_SIZES = (
+    (512, 32, 16), (384, 32, 16), (256, 32, 16), (256, 32, 8), (192, 32, 8), (128, 32, 8), (128, 16, 8), (96, 16, 8), (64, 16, 4), (64, 8, 4), (32, 8, 2)
+)  # fmt: skip
+# Epochs that a table's network takes until it has stopped gaining, patience included; more rows gain more in each.
+EPOCHS = ((10_000, 60), (100_000, 40), (1_000_000, 20), (None, 8))
+# Below this many rows the paper's 512 units bring nothing that 256 do not.
+FEW_ROWS = 2_000
+
+# Convolutions run faster than TabM's blocks, whose adapters move memory: 42e9 in float32 and 65e9 in bfloat16 on the same core.
+CONVOLUTIONS = 50e9
+RESNET_WIDTHS = (64, 48, 32, 24, 16, 12, 8)  # 64 is ResNet-9's own, for 50,000 colour images
+RESNET_EPOCHS = 16  # with these, width 16 has 0.990 on mnist_5k (4,000 images)
+
+
+def epochs(rows: int) -> int:
+    """Passes over a table of this many training rows that training is expected to take."""
+    return next(count for below, count in EPOCHS if below is None or rows < below)
+
+
+def budget(rows: int, passes: float, time_limit: float | None, threads: int, throughput: float = THROUGHPUT) -> float:
+    """Multiply-adds that a row's forward pass may cost, for `passes` epochs within `time_limit` seconds; infinite without a limit."""
+    if time_limit is None:
+        return math.inf
+    return SHARE * time_limit * threads * throughput / (PASSES * passes * max(rows, 1))
+
+
+def tabm_cost(
+    numbers: int, sizes: Iterable[int], outputs: int, *, width: int, depth: int, members: int, dim: int, bins: int, extra: int = 0
+) -> float:
+    """Multiply-adds of a row's forward pass. extra: features from encoders."""
+    features = numbers * dim + sum(size - 1 if size - 1 <= ONE_HOT_LEVELS else dim for size in sizes) + extra
+    hidden = features * width + max(depth - 1, 0) * width * width + width * outputs if depth else features * outputs
+    return members * hidden + numbers * dim * bins
+
+
+def tabm_size(
+    numbers: int,
+    sizes: Sequence[int],
+    outputs: int,
+    *,
+    rows: int,
+    time_limit: float | None,
+    threads: int,
+    largest: int,
+    depth: int,
+    bins: int,
+    extra: int = 0,
+) -> tuple[int, int, int]:
+    """(width, members, embedding_dim): the largest of TABM_SIZES, from index `largest` on, that the time allows."""
+    allowed = budget(rows, epochs(rows), time_limit, threads)
+    start = max(largest, 2 if rows < FEW_ROWS else 0)
+    for width, members, dim in TABM_SIZES[start:]:
+        cost = tabm_cost(numbers, sizes, outputs, width=width, depth=depth, members=members, dim=dim, bins=bins, extra=extra)
+        if cost <= allowed:
+            break
+    return width, members, dim
+
+
+def resnet_cost(image: tuple[int, int, int], width: int) -> float:
+    """Multiply-adds of an image's forward pass through resnet9."""
+    channels, height, across = image
+    stride = 1
+    while max(height, across) > FULL_SIZE * stride:
+        stride *= 2
+    pixels = height * across / stride**2
+    first = pixels * max(9, stride * stride) * channels * width
+    # The other convolutions, and each pair of them in a residual block, cost 18 width^2 a pixel of the first: channels double as sides halve.
+    return first + 5 * 18 * width * width * pixels
+
+
+def resnet_width(image: tuple[int, int, int], *, rows: int, time_limit: float | None, threads: int, largest: int) -> int:
+    """The largest of RESNET_WIDTHS, at most `largest`, that the time allows."""
+    allowed = budget(rows, RESNET_EPOCHS, time_limit, threads, CONVOLUTIONS)
+    for width in RESNET_WIDTHS:
+        if width <= largest and resnet_cost(image, width) <= allowed:
+            break
+    return width
