@@ -22,7 +22,6 @@ from goodfit.data.survey import Facts, first_row, numbers_of, survey
 _ENOUGH = 20  # rows below which nothing can be said about values that are all different
 _MOSTLY = 0.95  # share of the values that a form must read; the rest is then an accident, taken as missing and said
 _FEW_NUMBERS = 20  # different numbers up to which words beside them are taken for categories and not for accidents
-_DIGITS = 15  # a number of more digits is a name: float64 cannot hold it
 _ESTIMATE = 0.8  # different values over rows from which an estimate (huge tables) is taken for "all different"
 _CODES = 10_000  # different codes above which a column named like one is not a category any more
 _PLAIN = Form("number")
@@ -186,9 +185,7 @@ def _of_text(facts: Facts, role: Role, huge: bool, pictures: bool) -> Choice:
     if pictures:
         return _choice(facts, "image", role, "names of pictures that exist")
     if _is_code(facts):
-        return _of_words(
-            facts, role, huge, "whole numbers with leading zeros" if facts.padded else f"numbers of more than {_DIGITS} digits"
-        )
+        return _of_words(facts, role, huge, "whole numbers with leading zeros" if facts.padded else "whole numbers of more than 15 digits")
     found = form_of(facts)
     if found is None or (found[1] and found[0].kind == "number" and facts.distinct <= _FEW_NUMBERS):
         return _of_words(facts, role, huge)
@@ -203,8 +200,8 @@ def _of_text(facts: Facts, role: Role, huge: bool, pictures: bool) -> Choice:
 
 
 def _is_code(facts: Facts) -> bool:
-    """Whole numbers that are names: leading zeros or more digits than float64 holds."""
-    return facts.plain == facts.filled == facts.whole > 0 and (facts.padded > 0 or facts.longest > _DIGITS)
+    """Whole numbers that are names: some with leading zeros, or most with more digits than float64 holds."""
+    return facts.plain == facts.filled > 0 and (facts.padded > 0 or 2 * facts.wide >= facts.filled)
 
 
 def _of_number(facts: Facts, role: Role, huge: bool, form: Form | None, lost: int = 0) -> Choice:

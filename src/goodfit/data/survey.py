@@ -27,7 +27,8 @@ class Facts:
 
     filled: rows with a value. distinct: different values. low, high: of numbers. infinite: infinite numbers (not in filled).
     whole: values that are whole numbers. plain: texts that are plain finite numbers.
-    Texts only: padded: whole numbers with leading zeros, such as 00123; longest: characters of the longest text.
+    Texts only: padded: whole numbers with leading zeros, such as 00123; wide: whole numbers of more than 15 digits, which float64
+    cannot hold; longest: characters of the longest text.
     words, length: means over the texts there. images: texts that end like pictures. coded: texts of letters, digits and -_/.:@ alone.
     spaced: texts with spaces around them. missing: words for missing; infinity: words for infinity.
     reads: (form, rows that it reads), likeliest first.
@@ -44,6 +45,7 @@ class Facts:
     whole: int = 0
     plain: int = 0
     padded: int = 0
+    wide: int = 0
     longest: int = 0
     words: float = 0.0
     length: float = 0.0
@@ -64,7 +66,7 @@ def survey(lazy: pl.LazyFrame, rows: int, *, huge: bool, separator: str, raw: It
         few = {name: {"distinct": _distinct(_value(name, schema[name]))} for name, fact in facts.items() if fact.distinct <= _EXACT}
         _fill(lazy, few, facts, huge)
     texts = [name for name, dtype in schema.items() if dtype == pl.String and facts[name].filled]
-    whole = [name for name in texts if facts[name].whole == facts[name].filled]
+    whole = [name for name in texts if facts[name].plain == facts[name].filled and _may_be_code(facts[name])]
     words = [name for name in texts if facts[name].plain < facts[name].filled]
     _fill(lazy, {name: _digits(pl.col(name)) for name in whole}, facts, huge)
     if words:
@@ -175,7 +177,11 @@ def _first(name: str, dtype: pl.DataType, huge: bool) -> dict[str, pl.Expr]:
 
 def _digits(text: pl.Expr) -> dict[str, pl.Expr]:
     # Two digits with a zero are hours and months; three and more are codes.
-    return {"padded": text.str.contains(r"^[+-]?0\d{2}").sum(), "longest": text.str.len_chars().max()}
+    return {"padded": text.str.contains(r"^[+-]?0\d{2,}$").sum(), "wide": text.str.contains(r"^[+-]?\d{16,}$").sum()}
+
+
+def _may_be_code(facts: Facts) -> bool:
+    return facts.whole == facts.filled or max(abs(facts.low or 0.0), abs(facts.high or 0.0)) >= 1e15
 
 
 def _words(text: pl.Expr) -> dict[str, pl.Expr]:
