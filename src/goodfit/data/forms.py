@@ -88,8 +88,8 @@ class Form:
             body = body.str.replace(self.affix, "", literal=True).str.strip_chars().str.replace(r"^([+-])\s+", "${1}")
         group = _SPACES if self.group == " " else "['’]" if self.group == "'" else _escaped(self.group)
         decimal = _escaped(self.decimal)
-        # Groups of three after the last mark; Indian amounts have groups of two before it.
-        grouped = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|" if self.group else ""
+        # Groups of three after the last mark; Indian amounts have groups of two before it. 0,125 is no thousand.
+        grouped = rf"[1-9]\d{{0,2}}(?:{group}\d{{2,3}})*{group}\d{{3}}|" if self.group else ""
         shape = rf"^[+-]?(?:(?:{grouped}\d+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d{{1,3}})?$"
         digits = body.str.replace_all(group, "") if self.group else body
         digits = digits.str.replace(self.decimal, ".", literal=True) if self.decimal != "." else digits
@@ -159,10 +159,10 @@ def number_forms(sample: pl.Series, separator: str = ",") -> list[Form]:
     return [Form("number", "", ".", affix), *(decimal + english if comma_first else english + decimal), *rest]
 
 
-def date_forms(sample: pl.Series, named_date: bool) -> list[str]:
-    """The date formats that at least one text of the sample has; eight digits are a date only where the column's name says so."""
+def date_forms(sample: pl.Series, digits: bool) -> list[str]:
+    """The date formats that at least one text of the sample has; eight digits are a date only where `digits` says so."""
     dates = sample.str.strip_chars().str.replace(_WEEKDAY, "").str.replace(r"(?:[T ]|, )\s*\d{1,2}:\d{2}.*$", "")
-    shapes = [(name, shape) for name, shape in DATES.items() if named_date or name != "%Y%m%d"]
+    shapes = [(name, shape) for name, shape in DATES.items() if digits or name != "%Y%m%d"]
     return [name for name, shape in shapes if dates.str.contains(f"^(?:{shape})$").any()]
 
 

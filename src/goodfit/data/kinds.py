@@ -86,7 +86,7 @@ def find(
     roles: of all columns. asked: kinds that the user set. root: of pictures. place: file and row of a position, for messages.
     """
     raw = [name for name in roles if roles[name] == "split" or asked.get(name) in ("category", "text", "identifier", "image")]
-    facts = survey(lazy, rows, huge=huge, separator=separator, raw=raw)
+    facts = survey(lazy, rows, huge=huge, separator=separator, raw=raw, dates=[name for name, kind in asked.items() if kind == "datetime"])
     found = {name: form_of(fact) for name, fact in facts.items() if fact.dtype == pl.String and name not in raw}
     partial = {
         name: form[0] for name, form in found.items() if form and form[0].kind == "number" and facts[name].plain < facts[name].filled
@@ -122,14 +122,13 @@ def form_of(facts: Facts, kinds: tuple[str, ...] = ("boolean", "number", "dateti
 
     Words for missing and for infinity count neither way.
     """
-    if facts.plain and facts.plain == facts.filled and "number" in kinds:
+    dates = _dates(facts) if "datetime" in kinds else None
+    if facts.plain and facts.plain == facts.filled and "number" in kinds and not (dates and dates[1] == facts.filled):
         return _PLAIN, 0
     there = facts.filled - facts.missing - facts.infinity
     # The words of a boolean are all its texts; only numbers and dates leave words for missing aside.
     read = [(f, n) for f, n in facts.reads if f.kind in kinds and f.kind != "datetime" and (f.kind == "number" or n == facts.filled)]
-    if "datetime" in kinds and (dates := _dates(facts)):
-        read.append(dates)
-    best = max(read, key=lambda pair: pair[1], default=None)
+    best = max([dates, *read] if dates else read, key=lambda pair: pair[1], default=None)
     # Values in a tenth of the fields at least: a single 7 among words for missing makes no column of numbers.
     if there <= 0 or best is None or best[1] < _MOSTLY * there or best[1] < 0.1 * facts.filled:
         return None

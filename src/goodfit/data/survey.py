@@ -57,8 +57,10 @@ class Facts:
     reads: list[tuple[Form, int]] = field(default_factory=list)
 
 
-def survey(lazy: pl.LazyFrame, rows: int, *, huge: bool, separator: str, raw: Iterable[str] = ()) -> dict[str, Facts]:
-    """Facts of every column. `raw`: text columns that are taken as they are, whatever their texts look like."""
+def survey(
+    lazy: pl.LazyFrame, rows: int, *, huge: bool, separator: str, raw: Iterable[str] = (), dates: Iterable[str] = ()
+) -> dict[str, Facts]:
+    """Facts of every column. raw: text columns that are taken as they are. dates: columns whose eight digits may be dates."""
     schema = lazy.collect_schema()
     facts = {name: Facts(name, dtype, rows) for name, dtype in schema.items()}
     _fill(lazy, {name: _first(name, dtype, huge) for name, dtype in schema.items()}, facts, huge)
@@ -67,7 +69,8 @@ def survey(lazy: pl.LazyFrame, rows: int, *, huge: bool, separator: str, raw: It
         _fill(lazy, few, facts, huge)
     texts = [name for name, dtype in schema.items() if dtype == pl.String and facts[name].filled]
     whole = [name for name in texts if facts[name].plain == facts[name].filled and _may_be_code(facts[name])]
-    words = [name for name in texts if facts[name].plain < facts[name].filled]
+    dated = {name for name in texts if name in set(dates) or _names_a_date(facts[name])}
+    words = [name for name in texts if facts[name].plain < facts[name].filled or name in dated]
     _fill(lazy, {name: _digits(pl.col(name)) for name in whole}, facts, huge)
     if words:
         _fill(lazy, {name: _words(pl.col(name)) for name in words}, facts, huge)
@@ -75,7 +78,7 @@ def survey(lazy: pl.LazyFrame, rows: int, *, huge: bool, separator: str, raw: It
         _fill(lazy, spaced, facts, huge)
         skip = set(raw)
         sample = lazy.select(words).gather_every(max(1, rows // _SAMPLE)).collect(engine=_engine(huge))
-        proposed = {name: forms for name in words if name not in skip and (forms := _propose(sample[name], name, separator))}
+        proposed = {name: forms for name in words if name not in skip and (forms := _propose(sample[name], name in dated, separator))}
         _try_forms(lazy, proposed, facts, huge)
     return facts
 
@@ -201,7 +204,7 @@ def _words(text: pl.Expr) -> dict[str, pl.Expr]:
     }
 
 
-def _propose(sample: pl.Series, name: str, separator: str) -> list[Form]:
+def _propose(sample: pl.Series, dated: bool, separator: str) -> list[Form]:
     """The forms worth trying on all rows."""
     texts = sample.to_frame("text").filter(filled(pl.col("text")) & ~missing_word(pl.col("text")) & ~infinite_word(pl.col("text")))["text"]
     if texts.is_empty() or float(texts.str.len_chars().median() or 0) > 60:  # type: ignore[arg-type]
@@ -215,15 +218,17 @@ def _propose(sample: pl.Series, name: str, separator: str) -> list[Form]:
         texts.to_frame("text").select([_finite(form.read(pl.col("text"))).count().alias(str(i)) for i, form in enumerate(numbers)]).row(0)
     )
     forms += [form for form, count in zip(numbers, reads, strict=True) if count >= need]
-    dates = [Form("datetime", formats=(form,)) for form in date_forms(texts, named_date=_names_a_date(name))]
+    dates = [Form("datetime", formats=(form,)) for form in date_forms(texts, dated)]
     if dates:
         counts = texts.to_frame("text").select([form.read(pl.col("text")).count().alias(str(i)) for i, form in enumerate(dates)]).row(0)
         forms += dates if sum(counts) >= need else []
     return forms
 
 
-def _names_a_date(name: str) -> bool:
-    return any(word in name.lower() for word in ("date", "day", "datum", "fecha", "time"))
+def _names_a_date(facts: Facts) -> bool:
+    """Whole numbers such as 20240131 in a column whose name says date."""
+    named = any(word in facts.name.lower() for word in ("date", "datum", "fecha"))
+    return named and facts.whole == facts.filled and facts.low is not None and facts.low >= 19e6 and (facts.high or 0) < 21e6
 
 
 def _try_forms(lazy: pl.LazyFrame, proposed: dict[str, list[Form]], facts: dict[str, Facts], huge: bool) -> None:
