@@ -151,14 +151,14 @@ def _is_frame(X: Any) -> bool:
 
 
 def _frame(X: Any) -> pl.DataFrame:
-    """X as a polars frame; the columns of an array are named x0, x1, ..."""
+    """X as a polars frame; columns without a name of their own are x0, x1, ..."""
     if isinstance(X, pl.DataFrame):
         return X
-    if _is_frame(X):
-        return pl.DataFrame(
-            {str(name): _series(np.asarray(X[name], dtype=object) if X[name].dtype == object else X[name].to_numpy()) for name in X.columns}
-        )
-    return pl.DataFrame({f"x{i}": _series(X[:, i]) for i in range(X.shape[1])})
+    if not _is_frame(X):
+        return pl.DataFrame({f"x{i}": _series(X[:, i]) for i in range(X.shape[1])})
+    names = [name if isinstance(name, str) else f"x{i}" for i, name in enumerate(X.columns)]
+    values = [np.asarray(X[name], dtype=object) if X[name].dtype == object else X[name].to_numpy() for name in X.columns]
+    return pl.DataFrame({name: _series(column) for name, column in zip(names, values, strict=True)})
 
 
 def _series(values: np.ndarray) -> pl.Series:
