@@ -23,6 +23,6 @@ if __name__ == "__main__":
         pictures = Path(name) / "digits"
         pictures.mkdir()
         write_digits(pictures)
-        run = gf.train(pictures, preset="fast", time_limit="60s", sets=["data.image_size=16"])
+        run = gf.train(pictures, preset="fast", sets=["data.image_size=16"])
     print(f"accuracy {run.metrics['accuracy']['value']:.3f} on digits that the network had never seen")
     print(f"The report: {run.folder / 'report.html'}")

@@ -9,7 +9,7 @@ import goodfit as gf
 table = Path(__file__).parent / "adult.csv.gz"
 
 if __name__ == "__main__":
-    run = gf.train(table, target="income", preset="fast", time_limit="60s")
+    run = gf.train(table, target="income", preset="fast")
     for name, score in run.metrics.items():
         print(f"{name:20} {score['value']:.4f}   (95 %: {score['low']:.4f} to {score['high']:.4f})")
     for finding in run.findings:
