@@ -223,7 +223,7 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
         return "tabm"
     if columns or (text and image):
         return "mixed"
-    return "linear" if text else "resnet9" if image else "tabm"  # SWITCH
+    return "bag" if text else "resnet9" if image else "tabm"
 
 
 def scaling(name: str) -> Scaling:
