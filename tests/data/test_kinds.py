@@ -61,6 +61,7 @@ KINDS: list[tuple[str, list[Any], str, tuple[str, str]]] = [
     ("zip code", ["12345", "54321", "90210"], "named like a code", ("category", "feature")),
     ("pixel", ["12345", "54321", "90210"], "not named like a code", ("number", "feature")),
     ("x", [str(i) for i in range(N)], "counts the rows", ("identifier", "ignored")),
+    ("x", [str(20 + i) for i in range(N)], "all different, from 20", ("number", "feature")),
     ("year", [str(1900 + i) for i in range(N)], "years count too", ("number", "feature")),
     ("customer_id", [str(10_000 + 7 * i) for i in range(N)], "named like an identifier", ("identifier", "ignored")),
     ("area", [str(10_000 + 7 * i) for i in range(N)], "all different amounts", ("number", "feature")),

@@ -210,7 +210,7 @@ def _of_number(facts: Facts, role: Role, huge: bool, form: Form | None, lost: in
     whole = facts.whole >= rows
     low, high, words = facts.low or 0.0, facts.high or 0.0, set(_name_words(facts.name))
     if role == "feature" and whole and rows >= _ENOUGH and _all_different(facts, rows, huge) and not words & _CALENDAR:
-        if high - low + 1 == rows:
+        if low in (0, 1) and high - low + 1 == rows:  # a counter begins at 0 or 1; ages from 20 to 49 do not
             return _choice(facts, "identifier", role, "counts the rows")
         if words & _IDENTIFIERS:
             return _choice(facts, "identifier", role, "whole numbers that are all different, named like an identifier")
