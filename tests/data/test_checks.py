@@ -195,6 +195,15 @@ def test_a_copy_of_the_target_is_a_leak() -> None:
     assert not coded_as(found(dataset(columns | {"weak": weak})), "data.leak")
 
 
+def test_where_many_columns_separate_the_classes_the_classes_are_easy() -> None:
+    stream = np.random.default_rng(0)
+    y = stream.integers(0, 2, 800)
+    columns = {f"f{i}": stream.normal(size=800) + 8 * y * (i < 3) for i in range(6)}
+    assert not coded_as(found(dataset(columns | {"y": y})), "data.leak")
+    alone = {f"f{i}": stream.normal(size=800) + 8 * y * (i < 1) for i in range(6)}
+    assert coded_as(found(dataset(alone | {"y": y})), "data.leak")
+
+
 def test_a_number_in_another_unit_is_a_leak_and_a_strong_column_is_not() -> None:
     stream = np.random.default_rng(0)
     x = stream.normal(size=(1_500, 6))
@@ -355,6 +364,7 @@ def test_values_that_drown_all_others_are_found_with_their_rows() -> None:
         np.random.default_rng(0).pareto(2.5, 20_000),
         np.random.default_rng(0).poisson(0.02, 20_000) * 5_000.0,
         np.concatenate([np.zeros(950), np.random.default_rng(0).normal(500, 50, 50)]),
+        np.concatenate([np.zeros(1_939), np.random.default_rng(0).uniform(100, 600, 60), [17_000.0]]),  # one garage among few extras
         np.arange(1_000.0),
         np.zeros(1_000),
         np.array([0.0] * 60 + [1e9]),

@@ -110,6 +110,26 @@ def test_a_handful_of_rows_gives_each_part_one(n: int) -> None:
         assert (parts.valid.size, parts.test.size) == (1, 1)
 
 
+def test_greedy_fractions_leave_every_part_a_row() -> None:
+    for n in (3, 4, 5, 9):
+        data = table({}, y=np.arange(n) % 2)
+        for test, valid in ((0.85, 0.1), (0.1, 0.85), (0.45, 0.5)):
+            parts = split(data, classes(data), DataPart(test_fraction=test, valid_fraction=valid), 0)
+            whole(parts, n)
+            assert parts.test.size >= 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rare_classes_train(seed: int) -> None:
+    y = np.array([0] * 200 + [1] * 2 + [2] + [3] * 3)
+    data = table({}, y=y)
+    parts = split(data, classes(data), DataPart(valid_fraction=0.3, test_fraction=0.3), seed)
+    counts = np.array([np.bincount(y[rows], minlength=4) for rows in (parts.train, parts.valid, parts.test)])
+    assert counts[0, 2] == 1  # the only row of its class
+    assert counts[0, 1:].min() >= 1
+    assert counts[:, 3].tolist() == [1, 1, 1]
+
+
 def test_too_few_rows_get_one_sentence() -> None:
     data = table({}, y=[0, 1])
     with pytest.raises(DataError, match=r"at least 3 rows, one each; there are 2, so add rows or set data.test_fraction=0"):
@@ -163,6 +183,13 @@ def test_no_group_is_in_two_parts(sizes: list[int], seed: int, nulls: int) -> No
         for row in valid:
             if group[row] is not None:
                 assert seen.setdefault(group[row], index) == index
+
+
+def test_rows_without_a_group_stand_alone() -> None:
+    group = pl.Series(["g", "h"] * 5 + [None] * 90, dtype=pl.String)
+    data = table({"g": "group"}, g=group, y=np.arange(100) % 2)
+    parts = split(data, classes(data), DataPart(), 0)
+    assert (parts.train.size, parts.valid.size, parts.test.size) == (70, 15, 15)
 
 
 def test_groups_fill_the_parts_to_about_their_share_and_keep_the_classes() -> None:

@@ -173,12 +173,12 @@ def test_as_many_rows_as_there_is_time_for(monkeypatch: pytest.MonkeyPatch) -> N
 
         return fit
 
-    for seconds, cost, least in ((100.0, 1e-3, 20_000), (10.0, 1e-3, 4_000), (1.0, 1e-3, 500), (0.0, 1.0, 500)):
+    for seconds, cost, least in ((100.0, 1e-3, 20_000), (10.0, 1e-3, 4_000), (2.0, 1e-3, 1_000), (0.0, 1.0, 1_000)):
         clock[0] = 0.0
         prediction, rows = module._within(fit_of(cost), 20_000, seconds, 0)
         assert rows == int(prediction["size"])
         assert rows >= least
-        assert clock[0] <= max(2.2 * seconds, 500 * cost)  # the second fit is planned by an assumed power of the rows
+        assert clock[0] <= max(2.2 * seconds, 1_000 * cost)  # the second fit is planned by an assumed power of the rows
     assert module._within(fit_of(1e-9), 700, 1.0, 0)[1] == 700
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import time
 from pathlib import Path
 
 import pytest
@@ -42,12 +43,15 @@ def test_a_ledger_that_cannot_be_written_keeps_the_test_set_closed(tmp_path: Pat
         open_test(tmp_path / "absent", "training", 1, "f")
 
 
-def _open_many(folder: Path) -> list[int]:
-    return [open_test(folder, "race", 1, "f") for _ in range(20)]
+def _open_many(folder: Path, name: str) -> list[int]:
+    (folder / name).touch()
+    while not all((folder / other).exists() for other in ("one", "two")):  # both begin together
+        time.sleep(0.001)
+    return [open_test(folder, "race", 1, "f") for _ in range(40)]
 
 
 def test_processes_never_share_a_number(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        counts = [count for each in pool.map(_open_many, [tmp_path, tmp_path]) for count in each]
-    assert sorted(counts) == list(range(1, 41))
-    assert [entry["count"] for entry in openings(tmp_path)] == list(range(1, 41))
+        counts = [count for each in pool.starmap(_open_many, [(tmp_path, "one"), (tmp_path, "two")], chunksize=1) for count in each]
+    assert sorted(counts) == list(range(1, 81))
+    assert [entry["count"] for entry in openings(tmp_path)] == list(range(1, 81))
