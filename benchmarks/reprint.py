@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import goals
 import loop
 import record as store
 import tables
 from record import FOLDER, Record
 
-RENDER = {"loop": loop.render, "tables": tables.render}
+RENDER = {"goals": goals.render, "loop": loop.render, "tables": tables.render}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ import torch
 from goodfit import __version__
 from goodfit.api.fitting import Fitted, clear_cache, fit_member, member_seed
 from goodfit.api.folder import RunFolder, environment, latest_unfinished, new_folder, removed_on_refusal
-from goodfit.api.plan import member_count, network_name, resolve
+from goodfit.api.plan import data_settings, member_count, network_name, resolve
 from goodfit.api.review import half_widths, review
 from goodfit.api.run import Run
 from goodfit.api.scoring import row_weights
@@ -199,7 +199,7 @@ def _train_members(
     for index, (train_rows, valid_rows) in enumerate(_member_rows(data, target, parts, recipe, count)):
         progress.stage("encoding")
         seed = member_seed(request.seed, index)
-        encoder = Encoder.fit(data, data.schema, target, train_rows, request.data, seed, scaling=catalogue.scaling(name))
+        encoder = Encoder.fit(data, data.schema, target, train_rows, data_settings(request, name), seed, scaling=catalogue.scaling(name))
         encoded = encoder.encode(data, folder=run.path / "cache" / str(index))
         if index == 0:
             for note in encoder.notes:

@@ -44,7 +44,7 @@ def find_rate(
     settings: StepSettings,
     *,
     usual: float,
-    reach: float = 4.0,
+    reach: float = 2.0,
     seed: int = 0,
 ) -> RangeTest:
     """Find a rate for a copy of `network`; the original keeps its weights.
