@@ -93,7 +93,7 @@ def _child(case: str, how: str) -> dict[str, Any]:
 def _measure(case: str, how: str) -> dict[str, int]:
     import torch
 
-    name, inputs, _, batch, optimiser, bfloat16 = CASES[case]
+    name, inputs, _settings, _batch, optimiser, bfloat16 = CASES[case]
     torch.manual_seed(0)
     _train(name, inputs, {"width": 16}, 4, optimiser, bfloat16, lambda: None)  # loads kernels and libraries
     gc.collect()

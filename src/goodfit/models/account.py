@@ -214,12 +214,10 @@ class _Kept:
 
     def __init__(self, known: set[int], report: Callable[[int], None]) -> None:
         self.seen, self.report = set(known), report
-        self.blocks: list[Any] = []  # held, so that no identity is given out twice
 
     def __call__(self, tensor: Tensor) -> Tensor:
         if _key(tensor) not in self.seen:
-            self.seen.add(_key(tensor))
-            self.blocks.append(tensor.untyped_storage())
+            self.seen.add(_key(tensor))  # unique until the backward pass, which alone lets go of what was kept
             self.report(tensor.untyped_storage().nbytes())
         return tensor
 

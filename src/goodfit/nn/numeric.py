@@ -117,6 +117,6 @@ class PeriodicEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         expect("periodic embedding", x, "B", self.features)
-        wave = torch.cos(torch.addcmul(self.phase, 2 * math.pi * self.frequency, x.unsqueeze(-1)))  # B N F
-        mapped = torch.bmm(wave.transpose(0, 1), self.weight).transpose(0, 1) + self.bias  # N B D-1 -> B N D-1
+        wave = torch.cos(self.pace * torch.addcmul(self.phase, 2 * math.pi * self.frequency, x.unsqueeze(-1)))  # B N F
+        mapped = self.pace * (torch.bmm(wave.transpose(0, 1), self.weight).transpose(0, 1) + self.bias)  # N B D-1 -> B N D-1
         return torch.cat([mapped.to(x.dtype), x.unsqueeze(-1)], -1).flatten(1)  # B N D -> B N*D
