@@ -11,25 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test modules by their path and adds none
 
-import example_runs
-import hostile_runs
+from run_makers import MAKERS
 
 from goodfit.report import build
-
-MAKERS: dict[str, Callable[[Path], Path]] = {
-    "binary": example_runs.binary,
-    "classes": example_runs.classes,
-    "numbers": example_runs.numbers,
-    "images": example_runs.images,
-    "several": example_runs.several,
-    "everything": hostile_runs.everything,
-    "bare": hostile_runs.without_baselines_and_test,
-    "multilabel": hostile_runs.multilabel,
-    "many": hostile_runs.many_targets,
-    "interrupted": hostile_runs.interrupted,
-    "empty": hostile_runs.empty,
-    "damaged": hostile_runs.damaged,
-}
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MAKERS
 from headless import Browser, browser
+from run_makers import MAKERS
 
 from goodfit.report.page import _SECTIONS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MAKERS
+from run_makers import MAKERS
 
 from goodfit.report import charts, svg
 from goodfit.report.markup import Html

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MAKERS
 from example_runs import FINDINGS, picture, write
 from hostile_runs import LONG, MARKUP, history
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from run_makers import MAKERS
 
 from goodfit.base.errors import BundleError
 from goodfit.report import build
@@ -120,6 +120,19 @@ def test_page_is_whole(name: str, run_folder: Callable[[str], Path], report: Cal
         if tag == "img":
             assert attributes["alt"]
     assert sum(tag == "table" for tag, _ in seen.elements) == sum(tag == "caption" for tag, _ in seen.elements)
+
+
+def test_the_browser_is_told_to_load_and_run_nothing(run_folder: Callable[[str], Path]) -> None:
+    seen = check(str(page(read(run_folder("empty")))))
+    (policy,) = [attributes["content"] for tag, attributes in seen.elements if attributes.get("http-equiv") == "Content-Security-Policy"]
+    allowed = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert allowed == {
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
 
 
 @pytest.mark.parametrize("name", ["binary", "numbers", "images", "several", "multilabel", "interrupted"])
@@ -280,7 +293,10 @@ def test_whatever_the_data_hold_is_text(a: str, b: str, c: str, tmp_path: Path) 
     assert words in " ".join(seen.text.split()), "what was written is what is read"
 
 
-@given(st.text())
+@given(NASTY)
+@example(MARKUP)
+@example('" onload="x')
+@example("&lt; &amp")
 def test_text_comes_back_out_of_an_element(text: str) -> None:
     inside = el("p", text, title=text)
     seen = Page(inside)

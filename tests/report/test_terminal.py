@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MAKERS
 from rich.console import Console
+from run_makers import MAKERS
 
 from goodfit.report import build
 from goodfit.report.terminal import show, summary
@@ -69,3 +69,21 @@ def test_nothing_learned_is_said(tmp_path: Path, run_folder: Callable[[str], Pat
     folder = write(tmp_path / "run", run={"status": "finished"}, analysis={"targets": [target]})
     assert "nothing was learned; no better than always naming the mean" in printed(folder)
     assert "Nothing was learned." in build(folder).read_text(encoding="utf-8")
+
+
+def test_a_baseline_without_time_is_no_baseline_that_was_beaten(tmp_path: Path) -> None:
+    from example_runs import write
+
+    metrics = {"accuracy": {"value": 0.86, "low": 0.85, "high": 0.87}}
+    baselines = [
+        {"name": "boosted trees", "metrics": {"accuracy": 0.82}, "seconds": 0.7, "rows": 500},
+        {"name": "linear", "metrics": {"accuracy": 0.8}, "seconds": 0.7, "rows": 20_749},
+    ]
+    target = {"name": "y", "kind": "binary", "scores": {"part": "test", "rows": 4_884, "metrics": metrics}, "baselines": baselines}
+    data = {"split": {"train": 22_793, "valid": 1, "test": 4_884, "how": "at random"}}
+    folder = write(tmp_path / "run", run={"status": "finished"}, analysis={"targets": [target], "data": data})
+    told = "Of 22,793 training rows there was time to learn gradient-boosted trees from 500 only."
+    for text in (printed(folder, 120), build(folder).read_text(encoding="utf-8")):
+        assert told in text
+        assert "better than every baseline" not in text.lower()
+    assert "Rows learned from" in build(folder).read_text(encoding="utf-8")

@@ -97,8 +97,8 @@ def lines(
         layers.insert(0, alt.Chart(mark).mark_rule(stroke=MUTED, strokeDash=[3, 3]).encode(x="x:Q"))
         layers.append(
             alt.Chart(mark)
-            .mark_text(align="right" if right else "left", dx=-5 if right else 5, baseline="top", fill=MUTED)
-            .encode(x="x:Q", y=alt.value(2), text="text:N")
+            .mark_text(align="right" if right else "left", dx=-5 if right else 5, baseline="bottom", fill=MUTED)
+            .encode(x="x:Q", y=alt.value(-3), text="text:N")
         )
     return draw(alt.layer(*layers).properties(height=height), description)
 

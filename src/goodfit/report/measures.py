@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from goodfit.report.notation import decimals_of, is_number, number, percent, words
+from goodfit.report.notation import decimals_of, is_number, listed, number, percent, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,10 @@ _CALLED = {
     "median": "always naming the median",
     "linear": "a linear model",
     "logistic": "a logistic regression",
+    "linear on pixels": "a linear model on pixels",
+    "TF-IDF and linear": "a linear model on TF-IDF",
     "trees": "gradient-boosted trees",
+    "boosted trees": "gradient-boosted trees",
 }
 
 
@@ -186,6 +189,26 @@ def best_baseline(target: dict[str, Any], metric: str) -> tuple[str, float] | No
     if not found:
         return None
     return (max if measure(metric).maximise else min)(found, key=lambda pair: pair[1])
+
+
+def verdict(place: Standing, short_of_time: bool) -> str:
+    """The outcome as it may be said aloud: `nothing` was learned where a constant is as good, `hasty` where baselines had no time for all rows."""
+    if place.outcome in ("level", "behind") and place.baseline in CONSTANT:
+        return "nothing"
+    return "hasty" if place.outcome == "beats" and short_of_time else place.outcome
+
+
+def starved(target: dict[str, Any], train: Any) -> str:
+    """A sentence on baselines that had no time for all training rows and might be better with them; empty where there are none."""
+    found = [
+        (str(b.get("name")), b["rows"])
+        for b in target.get("baselines") or []
+        if is_number(b.get("rows")) and is_number(train) and b["rows"] < 0.9 * train
+    ]
+    if not found:
+        return ""
+    told = listed([f"{called(name)} from {rows:,.0f}" for name, rows in found])
+    return f"Of {train:,.0f} training rows there was time to learn {told} only."
 
 
 def _scores(target: dict[str, Any]) -> dict[str, Any]:

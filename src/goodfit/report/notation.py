@@ -71,7 +71,7 @@ def seconds(value: Any) -> str:
     """A duration: `0.3 s`, `42 s`, `4 min 12 s`, `2 h 5 min`."""
     if not is_number(value):
         return MISSING
-    if value < 9.95:
+    if value < 9.95 and value > 0:
         return f"{value:.1f}{THIN}s" if value >= 0.05 else f"{1000 * value:.0f}{THIN}ms"
     whole = round(value)
     if whole < 100:

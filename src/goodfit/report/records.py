@@ -72,7 +72,7 @@ def read(run_folder: Path) -> Records:
         raise BundleError(f"a run folder is needed; {folder} is no folder. `goodfit train` makes one", file=folder)
     problems: dict[str, str] = {}
 
-    def document(name: str, kind: type) -> Any:
+    def document(name: str, *kinds: type) -> Any:
         if not (folder / name).exists():
             return None
         try:
@@ -80,7 +80,7 @@ def read(run_folder: Path) -> Records:
         except BundleError as error:
             problems[name] = str(error.__cause__ or error.message)
             return None
-        if not isinstance(found, kind):
+        if not isinstance(found, kinds):
             problems[name] = f"it holds a {type(found).__name__}"
             return None
         return found
@@ -115,7 +115,7 @@ def read(run_folder: Path) -> Records:
         return found
 
     analysis = document("analysis.json", dict)
-    schema, data = document("schema.json", dict), document("data.json", dict)
+    schema, data = document("schema.json", dict, list), document("data.json", dict)
     findings = document("findings.json", list)
     return Records(
         folder=folder,
@@ -132,7 +132,7 @@ def read(run_folder: Path) -> Records:
     )
 
 
-def _understood(analysis: dict[str, Any] | None, schema: dict[str, Any] | None, data: dict[str, Any] | None) -> dict[str, Any] | None:
+def _understood(analysis: dict[str, Any] | None, schema: Any, data: dict[str, Any] | None) -> dict[str, Any] | None:
     """The data section of the analysis; before there is one, what the schema and the fingerprint say."""
     if analysis is not None and isinstance(analysis.get("data"), dict):
         return analysis["data"]
@@ -140,5 +140,5 @@ def _understood(analysis: dict[str, Any] | None, schema: dict[str, Any] | None, 
         return None
     merged = dict(data or {})
     if schema is not None:
-        merged.setdefault("columns", schema.get("columns"))
+        merged.setdefault("columns", schema if isinstance(schema, list) else schema.get("columns"))
     return merged

@@ -20,7 +20,7 @@ _CONFIG: dict[str, Any] = {
     "background": "transparent",
     "aria": False,  # the figure carries one description; a label on each of a thousand marks helps nobody
     "font": "sans-serif",  # measured here in whatever has Arial's widths; the style sheet names the fonts that have
-    "padding": {"left": 2, "right": 6, "top": 6, "bottom": 2},
+    "padding": {"left": 2, "right": 6, "top": 16, "bottom": 2},
     "view": {"stroke": None},
     "axis": {
         "labelColor": MUTED,

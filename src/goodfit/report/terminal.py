@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goodfit.report.measures import CONSTANT, called, headline_metric, interval, measure, standing
+from goodfit.report.measures import called, headline_metric, interval, measure, standing, starved, verdict
 from goodfit.report.notation import clip, count, is_number, words
 from goodfit.report.records import Records, read
 
@@ -19,6 +19,7 @@ _VERDICTS = {
     "beats": ("green", "better than every baseline, beyond the interval"),
     "level": ("yellow", "level with {}, within the interval"),
     "behind": ("red", "behind {}, beyond the interval"),
+    "hasty": ("yellow", "better than the baselines, which had little time"),
     "nothing": ("red", "nothing was learned; no better than {}"),
 }
 
@@ -98,8 +99,10 @@ def _target(target: dict[str, Any], records: Records) -> list[Any]:
     place = standing(target, metric)
     if place is None or place.outcome not in _VERDICTS:
         return [table]
-    colour, said = _VERDICTS["nothing" if place.outcome != "beats" and place.baseline in CONSTANT else place.outcome]
-    return [table, Text(_plain(f"By {measure(metric).title}: {said.format(called(place.baseline))}"), style=colour)]
+    short = starved(target, ((records.data or {}).get("split") or {}).get("train"))
+    colour, said = _VERDICTS[verdict(place, bool(short))]
+    lines = [Text(_plain(f"By {measure(metric).title}: {said.format(called(place.baseline))}"), style=colour)]
+    return [table, *lines, *([Text(_plain(short), style="dim")] if short else [])]
 
 
 def _order(baseline: dict[str, Any], metric: str) -> float:

@@ -28,6 +28,13 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
         return _residuals(residuals["actual"], residuals["predicted"])
     if target.get("kind") == "multilabel":
         return [el("p", "Several labels may hold at once, so there is no confusion matrix; the score of each label stands above.")]
+    if target.get("classes"):
+        return [
+            el(
+                "p",
+                f"For {count(len(target['classes']), 'class', 'classes')} no confusion matrix was recorded; the worst mistakes stand below.",
+            )
+        ]
     return [el("p", "Neither a confusion matrix nor residuals were recorded.")]
 
 

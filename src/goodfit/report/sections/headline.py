@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from goodfit.report.markup import Html, el, facts, join, note, table
-from goodfit.report.measures import CONSTANT, Standing, called, headline_metric, interval, measure, standing, written
+from goodfit.report.measures import Standing, called, headline_metric, interval, measure, standing, starved, verdict, written
 from goodfit.report.notation import clip, count, is_number, large, listed, number, seconds, words
 from goodfit.report.records import Records
 
@@ -14,7 +14,8 @@ _NAME = 60  # characters of a target's name in a headline
 _MOST = 3  # targets that get sentences of their own; more get a table
 
 _VERDICTS = {
-    "beats": ("good", "Better than every baseline", "The difference to {baseline} is larger than the interval: it is not chance."),
+    "beats": ("good", "Better than every baseline", "The best of them lies outside the interval, so the difference is more than chance."),
+    "hasty": ("even", "Better than the baselines, which had little time", "The best of them lies outside the interval."),
     "level": (
         "even",
         "Level with {baseline}",
@@ -23,7 +24,7 @@ _VERDICTS = {
     "behind": (
         "bad",
         "Behind {baseline}",
-        "The difference is larger than the interval: use the baseline, or look below for what limits the network.",
+        "The baseline lies outside the interval, so the difference is more than chance: use the baseline, or look below for what limits the network.",
     ),
     "nothing": (
         "bad",
@@ -68,7 +69,8 @@ def _learned(target: dict[str, Any], records: Records, *, several: bool) -> list
         return [el("p", "No score was recorded for ", el("b", name), ".", class_="lead")]
     parts = [el("p", *_sentence(target, place, name), class_="lead")]
     if place.outcome != "alone":
-        kind, title, reason = _VERDICTS["nothing" if place.outcome != "beats" and place.baseline in CONSTANT else place.outcome]
+        short = starved(target, ((records.data or {}).get("split") or {}).get("train"))
+        kind, title, reason = _VERDICTS[verdict(place, bool(short))]
         baseline = called(place.baseline)
         also = _also(target, records.score, place)
         parts.append(
@@ -76,8 +78,7 @@ def _learned(target: dict[str, Any], records: Records, *, several: bool) -> list
                 "p",
                 el("b", title.format(baseline=baseline), "." if not several else f" on {name}."),
                 " ",
-                reason.format(baseline=baseline),
-                also,
+                " ".join(text for text in (reason.format(baseline=baseline), short, also) if text),
                 class_=f"verdict {kind}",
             )
         )
@@ -94,48 +95,45 @@ _NO_TEST = "There is no test part. The score is measured on validation rows, whi
 
 def _many(targets: list[dict[str, Any]], records: Records) -> list[Any]:
     """Many targets: how many are better, level and behind, and a row for each."""
-    rows, outcomes = [], []
+    said = {
+        "beats": "better than every baseline",
+        "hasty": "better than baselines with little time",
+        "level": "level with the best baseline",
+        "behind": "behind the best baseline",
+        "nothing": "nothing was learned",
+        "alone": "no comparison",
+    }
+    train = ((records.data or {}).get("split") or {}).get("train")
+    rows, outcomes, short = [], [], ""
     for target in targets:
         metric = headline_metric(target, records.score)
         place = standing(target, metric) if metric else None
         if metric is None or place is None:
             continue
         value, span = interval(metric, place.entry)
+        own = starved(target, train)
+        short = short or own
         outcomes.append(place.outcome)
-        other = interval(metric, {**place.entry, "value": place.baseline_value})[0] if place.baseline else "–"
-        said = {
-            "beats": "better than every baseline",
-            "level": "level with the best baseline",
-            "behind": "behind the best baseline",
-            "alone": "no comparison",
-        }
-        rows.append(
-            [
-                clip(str(target.get("name")), 120),
-                measure(metric).title,
-                el("b", value),
-                span,
-                f"{other} ({called(place.baseline)})" if place.baseline else "–",
-                said[place.outcome],
-            ]
-        )
+        other = interval(metric, {**place.entry, "value": place.baseline_value})[0] if place.baseline else ""
+        name, best = clip(str(target.get("name")), 100), f"{other} ({called(place.baseline)})" if other else "–"
+        rows.append([name, measure(metric).title, el("b", value), span, best, said[verdict(place, bool(own))]])
     counted = [
-        (outcomes.count("beats"), "better than every baseline on {}"),
-        (outcomes.count("level"), "level with the best baseline on {}"),
-        (outcomes.count("behind"), "behind it on {}"),
+        (outcomes.count("beats"), "better than every baseline on"),
+        (outcomes.count("level"), "level with the best baseline on"),
+        (outcomes.count("behind"), "behind the best baseline on"),
     ]
-    known = [
-        text.format(f"{n} of {len(targets)} targets" if i == 0 else str(n))
-        for i, (n, text) in enumerate((n, text) for n, text in counted if n)
-    ]
+    known = [f"{text} {n}" for n, text in counted if n]
     lead = (
-        f"The network is {listed(known)}." if known else f"The network has {len(targets)} targets; none could be compared with a baseline."
+        f"Of {len(targets)} targets, the network is {listed(known)}."
+        if known
+        else f"The network has {len(targets)} targets; none could be compared."
     )
     head = ("Target", "Measure", "Score", "95\u202f% interval", "Best baseline", "Verdict")
     flattered = any((target.get("scores") or {}).get("part") == "valid" for target in targets)
     return [
         el("p", lead, class_="lead"),
         table("Each target", head, rows, numeric=(2, 3), hidden=True),
+        note(short) if short else None,
         note(_NO_TEST, kind="warning") if flattered else None,
     ]
 
@@ -182,7 +180,7 @@ def _also(target: dict[str, Any], score: str | None, place: Standing) -> str:
         "behind": f"behind {called(other.baseline)}",
     }
     title = measure(other.metric).title
-    return f" By {title[0].lower() + title[1:]}, which decided when to stop, the network is {says[other.outcome]}."
+    return f"By {title[0].lower() + title[1:]}, which decided when to stop, the network is {says[other.outcome]}."
 
 
 def _unfinished(records: Records) -> Html:

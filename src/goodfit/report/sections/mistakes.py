@@ -32,6 +32,11 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
     return [el("p", said, class_="quiet"), _rows(shown, target)]
 
 
+def _place(item: dict[str, Any]) -> str:
+    """The row, with its file where there are several."""
+    return f"{count(item.get('row'))} of {clip(item['file'], 60)}" if item.get("file") else count(item.get("row"))
+
+
 def _picture(item: dict[str, Any]) -> str | None:
     picture = item.get("image")
     return picture if isinstance(picture, str) and _PICTURE.fullmatch(picture) else None
@@ -52,7 +57,7 @@ def _card(item: dict[str, Any]) -> Html:
         image,
         el("p", el("span", "is ", class_="quiet"), el("b", actual)),
         el("p", el("span", "taken for ", class_="quiet"), el("b", predicted, class_="wrong"), sure),
-        el("p", f"row {count(item.get('row'))}", join([", ", *named]) if named else None, class_="quiet small"),
+        el("p", f"row {_place(item)}", join([", ", *named]) if named else None, class_="quiet small"),
     )
 
 
@@ -77,7 +82,7 @@ def _rows(shown: list[dict[str, Any]], target: dict[str, Any]) -> Html:
         values = [_cell((item.get("values") or {}).get(name)) for name in columns]
         rows.append(
             [
-                count(item.get("row")),
+                _place(item),
                 value(actual, 60),
                 el("span", value(predicted, 60), class_="wrong"),
                 percent(item.get("probability")) if sure else off,

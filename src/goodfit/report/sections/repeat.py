@@ -23,7 +23,8 @@ def recipe(records: Records) -> Html:
 
 def repeat(records: Records) -> Html:
     folder, files = records.quoted, (records.data or {}).get("files") or []
-    data = shlex.quote(clean(str(files[0]))) if files else "DATA"
+    source = (records.run or {}).get("source") or (files[0] if files else None)
+    data = shlex.quote(clean(str(source))) if source else "DATA"
     asked = (records.run or {}).get("command")
     commands = [("The command that made this run", str(asked))] if asked else []
     if not records.finished:
@@ -45,7 +46,7 @@ def environment(records: Records) -> Html:
     found = records.environment
     if found is None:
         return section("environment", "Environment", el("p", records.absent("environment.json", "the environment")))
-    named = {"goodfit": "goodfit", "torch": "torch", "python": "Python", "cpu": "CPU"}
+    named = {"goodfit": "goodfit", "torch": "torch", "python": "Python", "cpu": "CPU", "numpy": "numpy", "polars": "polars"}
     pairs: list[tuple[str, Any]] = [(named.get(key, words(key).capitalize()), _shown(item)) for key, item in found.items()]
     return section("environment", "Environment", facts(pairs, class_="facts wide"))
 

@@ -26,7 +26,7 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
         return [el("p", "No score was recorded.")]
     baselines = [baseline for baseline in target.get("baselines") or [] if isinstance(baseline, dict)]
     part = "validation rows, there being no test part" if measured.get("part") == "valid" else "rows of the sealed test set"
-    said = f"Measured on {count(measured.get('rows'))} {part}. With other rows of the same kind, the score would lie within the interval in 95\u202f% of the cases."
+    said = f"Measured on {count(measured.get('rows'))} {part}. The 95\u202f% interval says how far the choice of these rows alone could move the score."
     if not baselines:
         said += " No baseline was trained."
     metric = headline_metric(target, records.score)
@@ -70,6 +70,10 @@ def _table(metrics: dict[str, Any], baselines: list[dict[str, Any]], records: Re
         ours = join([_best(value, top is not None and entry.get("value") == top), el("span", span, class_="span") if span else None])
         theirs = [_best(_like(metric, other, entry), top is not None and other == top) for other in others]
         rows.append([measure(metric).title, ours, *theirs])
+    learned = [baseline.get("rows") for baseline in baselines]
+    train = ((records.data or {}).get("split") or {}).get("train")
+    if any(is_number(n) and n != train for n in learned):  # a baseline that had no time for all rows is not as good as it could be
+        rows.append(["Rows learned from", count(train), *(count(n) for n in learned)])
     took = [seconds(baseline.get("seconds")) for baseline in baselines]
     if baselines:
         rows.append(["Time", seconds((records.run or {}).get("seconds")), *took])
