@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 from PIL import Image
-from record import OURS, Record, environment
 from sklearn.model_selection import train_test_split
+
+from record import OURS, Record, environment
 
 
 def pictures(data: Path, folder: Path) -> tuple[list[str], str]:

@@ -157,4 +157,6 @@ class TrainPart(Part):
     checkpoint_every: Seconds = Field(
         default=10.0, ge=0, le=86_400, description="seconds between checkpoints; stretched so that saving costs at most 1 %"
     )
-    threads: int | None = Field(default=None, ge=1, le=1_024, description="threads of computation; torch's own number (the cores, or OMP_NUM_THREADS) when None")
+    threads: int | None = Field(
+        default=None, ge=1, le=1_024, description="threads of computation; torch's own number (the cores, or OMP_NUM_THREADS) when None"
+    )
