@@ -399,7 +399,9 @@ SETTINGS = [
     setting("two-fractions", "data.valid_fraction=0.6 --set data.test_fraction=0.6", "fraction"),
     setting("split-and-time", "data.split=city --set data.time=age", "split|time|city"),
     setting("bins-of-a-linear-network", "model.bins=8", "bins"),
-    setting("batch-of-one-with-batch-norm", "train.batch_size=1 --set model.name=mlp --set model.norm=batch", "batch"),
+    used(
+        "batch-of-one-with-batch-norm", call=f"{SOUND} --set train.batch_size=1 --set model.name=mlp --set model.norm=batch", files="sound"
+    ),
     setting("mixup-negative", "train.mixup=-1", "train.mixup", "at least 0"),
 ]
 
