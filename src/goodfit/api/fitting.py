@@ -179,7 +179,9 @@ def _measured(
         "train__precision": "bfloat16" if settings.bfloat16 else "float32",
         "train__channels_last": "yes" if settings.channels_last else "no",
     }
-    if recipe.optim.lr is None:
+    if recipe.optim.name == "muon" and recipe.optim.lr is None:
+        changes["optim__lr"] = usual  # the test would move Muon's own rate along, which muon_lr sets
+    elif recipe.optim.lr is None:
         progress.stage("finding the learning rate")
         changes["optim__lr"] = find_rate(network, optimizer, batches, task, settings, usual=usual, seed=seed).lr
     return recipe.with_(**changes)

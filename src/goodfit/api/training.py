@@ -41,7 +41,8 @@ from goodfit.tasks import catalogue as tasks
 from goodfit.training.checkpoint import newest_extra
 
 FINISH = 0.12  # share of the time limit that is kept for scores, baselines and the report
-FINISH_LEAST = 4.0  # seconds that these take on a small table
+FINISH_LEAST = 6.0  # seconds that these take on a small table
+REPORT = 2.0  # seconds of these for drawing the report
 
 
 def train(
@@ -60,6 +61,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    begun: float | None = None,
     **settings: Any,
 ) -> Run:
     """Train a network on `source` and leave a run folder.
@@ -69,10 +71,11 @@ def train(
     recipe: a YAML file or a Recipe; `sets` ("optim.lr=1e-3") and keywords (`optim__lr=1e-3`) overrule it.
     time_limit: seconds, or "10m", for the whole call. out: the folder; `runs/<name>-<n>` when None.
     resume: go on with the interrupted run in `out` (or `source`, or the latest in `runs/`): it ends in the same bits.
+    begun: `time.monotonic()` that the time limit counts from; now when None.
 
     Raises DataError, SettingError and their kin (all InputError) for what the caller can mend; nothing is left behind then.
     """
-    begun = time.monotonic()
+    begun = time.monotonic() if begun is None else begun
     progress = progress or Silent()
     if resume:
         unfinished = _unfinished(source, out)
@@ -161,7 +164,7 @@ def _run(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, be
         recipe, fitted = _train_members(run, request, data, prepared.target, parts, begun, device, progress)
         bundle = _bundle(run, recipe, data, fitted)
         bundle.save(run.path / "model")
-        deadline = None if recipe.train.time_limit is None else begun + recipe.train.time_limit
+        deadline = None if recipe.train.time_limit is None else begun + recipe.train.time_limit - REPORT
         review(run, bundle, data, parts, prepared.findings, recipe, fitted, device=device, deadline=deadline, progress=progress)
         clear_cache(run)
         run.update(status="finished", seconds=round(time.monotonic() - begun, 2))

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+_IMPORTED = time.monotonic()
+_begun: ContextVar[float | None] = ContextVar("begun", default=None)  # a time limit counts from the start of the process
 
 # The root of what the parser raises, wherever this version of typer keeps its click.
 _CallError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -71,7 +76,7 @@ def train(
     with Bars(quiet=as_json) as bars:
         run = api.train(
             data, target, task=task, recipe=recipe, sets=sets or (), preset=preset, time_limit=time_limit, seed=seed, device=device,
-            test=test, valid=valid, out=out, resume=resume, progress=bars,
+            test=test, valid=valid, out=out, resume=resume, progress=bars, begun=_begun.get(),
         )  # fmt: skip
     if as_json:
         _print_json(run.to_json())
@@ -206,6 +211,7 @@ def runs(
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code; as a console script, exit with it."""
     arguments = sys.argv[1:] if argv is None else argv
+    _begun.set(_IMPORTED if argv is None else None)
     try:
         code = app(args=arguments, standalone_mode=False)
         result = code if isinstance(code, int) else 0
