@@ -34,8 +34,8 @@ check: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 # The measured results, as they are in the repository. Each file in benchmarks/ makes its own anew.
-bench:
-	@cat benchmarks/results/*.md
+bench: $(VENV)/.installed
+	@$(BIN)/python benchmarks/reprint.py
 
 # The peers that goodfit is measured beside live in an environment of their own.
 bench-env: $(BENCH)/.installed
