@@ -82,12 +82,19 @@ def as_kind(name: str, dtype: pl.DataType, kind: str, form: Form | None = None, 
         return written(raw).alias(name), pl.String()
     if kind == "category" and (dtype.is_integer() or (dtype.is_float() and whole)):
         return raw.cast(pl.Int64, strict=False).alias(name), pl.Int64()
-    return (finite(raw) if dtype.is_float() else raw).cast(pl.String).alias(name), pl.String()
+    return (numeral(raw) if dtype.is_float() else raw.cast(pl.String)).alias(name), pl.String()
 
 
 def finite(column: pl.Expr) -> pl.Expr:
     """Null where a number is NaN or infinite."""
     return pl.when(column.is_finite()).then(column)
+
+
+def numeral(number: pl.Expr) -> pl.Expr:
+    """Floats as texts, whole ones without a point: 3.0 is the category 3, since pandas makes floats of whole numbers with gaps."""
+    whole = (number == number.floor()) & (number.abs() <= _EXACT)
+    text = pl.when(whole).then(number.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(number.cast(pl.String))
+    return pl.when(number.is_finite()).then(text)
 
 
 def written(text: pl.Expr) -> pl.Expr:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +18,11 @@ import polars as pl
 from goodfit.base.errors import DataError
 from goodfit.data.content import Content, as_utf8, rewritten
 from goodfit.data.dataset import Note, listed
+from goodfit.data.mend import LONGEST_RECORD, NAMED, long_fields, mend, open_text
 
 SEPARATORS = (",", ";", "\t", "|")
-_NAMED = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _ALONE = "\x1f"  # the separator of a table of one column: a control character that no text holds
 _SAMPLE = 1 << 18  # bytes that the separator is found from: a few hundred rows
-_SHORT = 0.05  # share of rows that may be short; more is another format and no accident
-_LONGEST_RECORD = 1 << 26  # bytes; a longer record is an unclosed quote
 _QUOTE, _NEWLINE, _RETURN = 34, 10, 13
 
 
@@ -51,7 +48,7 @@ def scan_delimited(content: Content, *, limit: int, spill: Callable[[str], Path]
     names, said = _header(content, separator)
     notes += said
     if separator != _ALONE and separator not in _usual_separators(content.file):
-        notes.append(Note(f"the fields of {content.file.name} are separated by a {_NAMED[separator]}, and were read so", str(content.file)))
+        notes.append(Note(f"the fields of {content.file.name} are separated by a {NAMED[separator]}, and were read so", str(content.file)))
     rows = _regular_rows(content, separator, len(names))
     if rows is not None:
         lazy = _scan(content, separator, names)
@@ -59,7 +56,7 @@ def scan_delimited(content: Content, *, limit: int, spill: Callable[[str], Path]
         with contextlib.suppress(pl.exceptions.PolarsError):
             if lazy.select(pl.len()).collect(engine="streaming").item() == rows:
                 return _checked(Delimited(lazy, names, rows, separator, content, tuple(notes)))
-    content, rows, said = _mend(content, separator, len(names), limit, spill)
+    content, rows, said = mend(content, separator, len(names), limit, spill)
     return _checked(Delimited(_scan(content, separator, names), names, rows, separator, content, tuple(notes + said)))
 
 
@@ -125,7 +122,7 @@ def _find_separator(content: Content) -> str:
         if common > 1 and len(counts) > 1 and counts.count(common) >= 0.8 * len(counts):
             raise DataError(
                 f"the first line of {content.file.name} must name the columns; it holds one name and the rows have {common} fields"
-                f" separated by a {_NAMED[separator]}: write a header line",
+                f" separated by a {NAMED[separator]}: write a header line",
                 file=content.file,
                 row=1,
             )
@@ -135,7 +132,7 @@ def _find_separator(content: Content) -> str:
 def _field_counts(lines: list[str], separator: str) -> list[int]:
     """Fields of the first 200 records; records without any are left out."""
     counts = []
-    with _long_fields(), contextlib.suppress(csv.Error):
+    with long_fields(), contextlib.suppress(csv.Error):
         for record in csv.reader(lines, delimiter=separator):
             if record:
                 counts.append(len(record))
@@ -153,7 +150,7 @@ def _usual_separators(file: Path) -> str:
 def _header(content: Content, separator: str) -> tuple[tuple[str, ...], list[Note]]:
     """The names, and what was done to them."""
     file = content.file
-    with _long_fields(), _text(content) as handle:
+    with long_fields(), open_text(content) as handle:
         try:
             found = next((record for record in csv.reader(handle, delimiter=separator) if any(field.strip() for field in record)), None)
         except csv.Error as error:
@@ -211,7 +208,7 @@ def _regular_rows(content: Content, separator: str, fields: int) -> int | None:
     for block in content.blocks():
         block = rest + block
         cut = _last_record_end(block)
-        if len(block) - cut > _LONGEST_RECORD:
+        if len(block) - cut > LONGEST_RECORD:
             return None
         found = _regular_records(block[:cut], ord(separator), fields)
         if found is None:
@@ -262,152 +259,3 @@ def _regular_records(block: bytes, separator: int, fields: int) -> int | None:
         if blank.any():
             return None
     return int(ends.size)
-
-
-def _mend(content: Content, separator: str, fields: int, limit: int, spill: Callable[[str], Path]) -> tuple[Content, int, list[Note]]:
-    """The same records, each with `fields` fields and clean quotes; (content, rows, what was done)."""
-    quoted = _Mender(content, separator, fields, csv.QUOTE_MINIMAL)
-    try:
-        mended = rewritten(content, quoted.blocks(), limit=limit, spill=spill)
-        return mended, quoted.rows, quoted.said()
-    except _UnclosedQuote:
-        unclosed = quoted.rows
-    # A quote that is never closed may be a character like any other: then every row has its fields without quoting.
-    plain = _Mender(content, separator, fields, csv.QUOTE_NONE)
-    try:
-        mended = rewritten(content, plain.blocks(), limit=limit, spill=spill)
-        if not plain.short:
-            note = Note(f"the quote in row {unclosed} is never closed, so quotes were read as characters", str(content.file), unclosed)
-            return mended, plain.rows, [*plain.said(), note]
-    except DataError:
-        pass
-    raise DataError(
-        f"a quote that opens in row {unclosed} of {content.file.name} is never closed; close or remove it", file=content.file, row=unclosed
-    )
-
-
-class _UnclosedQuote(Exception):
-    """The text ends inside a quoted field."""
-
-
-class _Mender:
-    """Reads records with Python's csv module, which takes a quote for one only at the start of a field, and writes them clean."""
-
-    def __init__(self, content: Content, separator: str, fields: int, quoting: int) -> None:
-        self.content, self.separator, self.fields, self.quoting = content, separator, fields, quoting
-        self.rows = -1  # the header is record 0
-        self.blank = self.trailing = self.short = 0
-        self.first_short = self.first_trailing = 0
-        self._last_short = False
-
-    def blocks(self) -> Iterator[bytes]:
-        out = io.StringIO()
-        writer = csv.writer(out, delimiter=self.separator, lineterminator="\n")
-        with _long_fields(), _text(self.content) as handle:
-            for record in self._records(handle):
-                # A record that is one empty field would be written as a quoted nothing; polars reads that as empty too.
-                writer.writerow(record)
-                if out.tell() > 1 << 22:
-                    yield out.getvalue().encode()
-                    out.seek(0)
-                    out.truncate()
-        yield out.getvalue().encode()
-        self._judge()
-
-    def _records(self, handle: io.TextIOWrapper) -> Iterator[list[str]]:
-        ended = False
-
-        def lines() -> Iterator[str]:
-            nonlocal ended
-            yield from handle
-            ended = True
-
-        file, pending_blank = self.content.file, 0
-        reader = csv.reader(lines(), delimiter=self.separator, quoting=self.quoting)  # type: ignore[arg-type]
-        while True:
-            try:
-                record = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                row = max(1, self.rows + 1)
-                raise DataError(
-                    f"row {row} of {file.name} cannot be read ({error}); write it as the other rows", file=file, row=row
-                ) from None
-            if not record or (self.rows < 0 and not any(field.strip() for field in record)):
-                pending_blank += self.rows >= 0
-                continue
-            self.blank, pending_blank = self.blank + pending_blank, 0  # blank lines at the end are no matter
-            self.rows += 1
-            if ended:
-                raise _UnclosedQuote
-            yield self._fitted(record)
-
-    def _fitted(self, record: list[str]) -> list[str]:
-        excess = len(record) - self.fields
-        self._last_short = excess < 0
-        if excess > 0:
-            if any(field.strip() for field in record[self.fields :]):
-                raise DataError(
-                    f"row {self.rows} of {self.content.file.name} has {len(record)} fields where the header has {self.fields};"
-                    f" put fields that hold a {_NAMED.get(self.separator, 'separator')} in quotes",
-                    file=self.content.file,
-                    row=self.rows,
-                    value=record[self.fields],
-                )
-            self.trailing += 1
-            self.first_trailing = self.first_trailing or self.rows
-            return record[: self.fields]
-        if excess < 0:
-            self.short += 1
-            self.first_short = self.first_short or self.rows
-            return record + [""] * -excess
-        return record
-
-    def _judge(self) -> None:
-        if self.short > max(1, _SHORT * self.rows):
-            raise DataError(
-                f"{self.short:,} of the {self.rows:,} rows of {self.content.file.name} have fewer fields than the {self.fields} of the"
-                f" header, first row {self.first_short}; is the separator another, or are lines broken?",
-                file=self.content.file,
-                row=self.first_short,
-            )
-
-    def said(self) -> list[Note]:
-        file = str(self.content.file)
-        notes = []
-        if self.short:
-            where = (
-                f"the last row ({self.rows}) is"
-                if self._last_short and self.short == 1
-                else f"{self.short:,} rows (first {self.first_short}) are"
-            )
-            notes.append(
-                Note(f"{where} shorter than the header; the fields that are not there were taken as missing", file, self.first_short)
-            )
-        if self.trailing:
-            notes.append(
-                Note(
-                    f"{self.trailing:,} rows (first {self.first_trailing}) have empty fields beyond the header, left out",
-                    file,
-                    self.first_trailing,
-                )
-            )
-        if self.blank:
-            notes.append(Note(f"{self.blank:,} blank lines between rows were left out", file))
-        return notes
-
-
-def _text(content: Content) -> io.TextIOWrapper:
-    # Lines end at "\n" alone, as for polars; a stray "\r" inside a field must not cut it.
-    return io.TextIOWrapper(content.open(), encoding="utf-8", newline="\n")
-
-
-@contextlib.contextmanager
-def _long_fields() -> Iterator[None]:
-    """Let Python's csv module read fields above its default of 131,072 characters: texts are longer."""
-    before = csv.field_size_limit(_LONGEST_RECORD)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)

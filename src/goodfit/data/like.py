@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from goodfit.base.errors import DataError, did_you_mean
-from goodfit.data.convert import finite, written
+from goodfit.data.convert import finite, numeral, written
 from goodfit.data.dataset import Column, listed
 from goodfit.data.forms import Form, filled, infinite_word, missing_word
 
@@ -37,9 +37,7 @@ def like(column: Column, dtype: pl.DataType) -> pl.Expr | None:
     if text:
         return written(raw).alias(name)
     if dtype.is_float():
-        # Whole numbers with gaps come as floats from pandas: 3.0 is the category 3.
-        whole = pl.when(raw == raw.floor()).then(raw.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(raw.cast(pl.String))
-        return pl.when(raw.is_finite()).then(whole).alias(name)
+        return numeral(raw).alias(name)
     return None if dtype.is_temporal() else raw.cast(pl.String).alias(name)
 
 
