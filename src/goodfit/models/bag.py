@@ -36,11 +36,11 @@ class BagEncoder(nn.Module):
 
 
 class Bag(nn.Module):
-    """Tokens [B, T] -> [B, O]. width: units of the hidden layer beside the linear model, 0 for none. dropout: of words."""
+    """Tokens [B, T] -> [B, O]. width: units of the hidden layer beside the linear model, None for no such layer. dropout: of words."""
 
-    def __init__(self, vocabulary: int, outputs: int, *, width: int = 0, dropout: float = 0.1) -> None:
+    def __init__(self, vocabulary: int, outputs: int, *, width: int | None = None, dropout: float = 0.1) -> None:
         super().__init__()
-        self.encoder = BagEncoder(vocabulary, outputs, width, dropout=dropout)
+        self.encoder = BagEncoder(vocabulary, outputs, width or 0, dropout=dropout)
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.hidden = nn.Sequential(nn.ReLU(), Dropout(0.5)) if width else None
         self.head = nn.Linear(width, outputs, bias=False) if width else None

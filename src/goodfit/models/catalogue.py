@@ -150,12 +150,14 @@ CATALOGUE: dict[str, Entry] = {
         "Page, How to Train Your ResNet, DAWNBench 2018; He et al. 2016; Jordan, airbench, 2024",
     ),
     "bag": Entry(
-        lambda inputs, outputs, settings: Bag(_vocabulary(inputs), outputs, **{k: v for k, v in settings.items() if v is not None}),
+        lambda inputs, outputs, settings: Bag(_vocabulary(inputs), outputs, **settings),
         ("text",),
         {
-            "width": Setting(None, "hidden units beside the linear model: 20 newsgroups 0.860 with none, 0.855 with 64; spam 0.988 with both"),
+            "width": Setting(
+                None, "hidden units beside the linear model: 20 newsgroups 0.860 with none, 0.855 with 64; spam 0.988 with both"
+            ),
             "dropout": Setting(
-                0.1, "share of the words that a text loses in training; 0 and 0.3 were worse on the validation rows of both"
+                0.1, "share of the words that a text loses in training; 0 to 0.2 are alike on 20 newsgroups and spam, 0.3 is worse"
             ),
         },
         "the default for text: which words occur, with weights learned for the task",

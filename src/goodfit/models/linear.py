@@ -50,5 +50,6 @@ class Linear(nn.Module):
             out = out + self.weight(parts[0] if len(parts) == 1 else torch.cat(parts, 1))
         if self.words is not None:
             vectors, mask = self.words(required("text", text))
-            out = out + vectors.sum(1) / mask.sum(1, keepdim=True).to(vectors.dtype).sqrt()  # B T O -> B O
+            real = mask.to(vectors.dtype)
+            out = out + torch.bmm(real.unsqueeze(1), vectors).squeeze(1) / real.sum(1, keepdim=True).sqrt()  # B T O -> B O
         return out

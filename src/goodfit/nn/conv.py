@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from goodfit.nn.norm import BatchNorm2d
 from goodfit.nn.shapes import expect
 
 
@@ -21,7 +22,7 @@ class ConvBlock(nn.Module):
         self.conv = nn.Conv2d(
             inputs, outputs, max(3, stride), stride=stride, padding=1 if stride <= 2 else 0, bias=False
         )  # the norm has a bias
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         expect("convolution block", x, "B", self.inputs, "H", "W")

@@ -17,10 +17,31 @@ def norm(name: str, width: int) -> nn.Module:
     if name == "none":
         return nn.Identity()
     if name == "batch":
-        return nn.BatchNorm1d(width)
+        return BatchNorm1d(width)
     if name == "layer":
         return nn.LayerNorm(width)
     raise SettingError(f"norm must be one of {', '.join(NORMS)}; {name!r} was given{did_you_mean(name, NORMS)}", value=name)
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """torch's, but a training batch of one row, which has no variance, is normalised by the running statistics instead of refused.
+
+    The last batch of an epoch may be one row. (Ioffe and Szegedy 2015)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if not self.training or x.numel() > x.shape[1] else _by_running(self, x)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """torch's, but a training batch of one pixel per channel is normalised by the running statistics, as in `BatchNorm1d`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if not self.training or x.numel() > x.shape[1] else _by_running(self, x)
+
+
+def _by_running(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    return F.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias, False, 0.0, layer.eps)
 
 
 class RMSNorm(nn.Module):

@@ -33,9 +33,9 @@ class PaddedGRU(nn.Module):
         real = mask.unsqueeze(2)
         for layer, ahead in enumerate(self.ahead):
             x = self.dropout(x) if layer else x
-            out = ahead(x)[0]
+            out = _run(ahead, x)
             if self.bidirectional:
-                back = _reorder(self.back[layer](_reorder(x, turn))[0], turn)
+                back = _reorder(_run(self.back[layer], _reorder(x, turn)), turn)
                 out = torch.cat([out, back], 2)
             x = out * real
         return x
@@ -45,6 +45,15 @@ def turned(mask: Tensor) -> Tensor:
     """Positions [B, T] that turn each sequence round within its length and leave the padding where it is; applied twice, nothing changes."""
     place = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
     return torch.where(mask, mask.sum(1, keepdim=True) - 1 - place, place)
+
+
+def _run(gru: nn.Module, x: Tensor) -> Tensor:
+    if not torch.compiler.is_compiling():
+        return gru(x)[0]
+    # torch.export takes the module's cached list of weights for state of its own; the function takes them as they are.
+    weights: list[Tensor] = [gru.get_parameter(name) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")]
+    start = x.new_zeros(1, x.shape[0], weights[1].shape[1])
+    return torch.gru(x, start, weights, True, 1, 0.0, False, False, True)[0]
 
 
 def _reorder(x: Tensor, places: Tensor) -> Tensor:
