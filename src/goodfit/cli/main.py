@@ -71,7 +71,7 @@ def train(
     """Train a network on DATA and leave a folder that predicts."""
     from goodfit import api
     from goodfit.cli.progress import Bars
-    from goodfit.report.terminal import summary
+    from goodfit.report.terminal import show
 
     with Bars(quiet=as_json) as bars:
         run = api.train(
@@ -81,9 +81,7 @@ def train(
     if as_json:
         _print_json(run.to_json())
     else:
-        from rich.console import Console
-
-        Console().print(summary(run.folder))
+        show(run.folder)
 
 
 @app.command()
