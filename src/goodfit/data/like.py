@@ -54,8 +54,9 @@ def offends(column: Column, dtype: pl.DataType, value: pl.Expr) -> pl.Expr:
     return there.fill_null(False) & value.is_null()
 
 
-def missing_column(column: Column, others: list[str], file: str | None) -> DataError:
-    """The error for a column that the new rows lack; `others` are columns that training did not have."""
+def missing_column(missing: list[Column], others: list[str], file: str | None) -> DataError:
+    """The error for columns that the new rows lack; `others` are columns that training did not have."""
+    column = missing[0]
     hint = did_you_mean(column.name, others)
     if not hint:
         same = [other for other in others if other.lower().strip() == column.name.lower().strip()]
@@ -66,9 +67,11 @@ def missing_column(column: Column, others: list[str], file: str | None) -> DataE
         if hint
         else "give every column that training had" + (f"; {listed(others, 5)} are new" if others else "")
     )
-    return DataError(
-        f"the column {column.name!r} ({column.kind}) of the training data is missing; {instead}", file=file, column=column.name
-    )
+    if len(missing) > 1:
+        what = f"the columns {listed([one.name for one in missing], 5)} of the training data are missing"
+    else:
+        what = f"the {'target' if column.role == 'target' else 'column'} {column.name!r} ({column.kind}) of the training data is missing"
+    return DataError(f"{what}; {instead}", file=file, column=column.name)
 
 
 def _number(raw: pl.Expr, dtype: pl.DataType, form: Form | None, *, integers: bool) -> pl.Expr | None:

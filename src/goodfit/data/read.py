@@ -113,9 +113,8 @@ def _read_like(source: Any, schema: Schema, labelled: bool, cache: Path | None, 
     names, columns = set(table.names), {column.name: column for column in schema.columns}
     extra = [name for name in table.names if name not in columns]
     wanted = list(schema.features) + (list(schema.targets) + list(schema.with_role("weight")) if labelled else [])
-    for column in wanted:
-        if column.name not in names and column.role != "weight":
-            raise missing_column(column, extra, file)
+    if missing := [column for column in wanted if column.name not in names and column.role != "weight"]:
+        raise missing_column(missing, extra, file)
     wanted = [column for column in wanted if column.name in names]
     if not labelled:
         wanted += [column for column in schema.targets if column.name in names]
