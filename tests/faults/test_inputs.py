@@ -132,7 +132,7 @@ def check_refusal(case: Case, error: dict[str, Any]) -> None:
         assert case.file in sentence or Path(error.get("file", "")).name == case.file, f"the file is not named in {error}"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("case", [case for case in CASES if not case.works], ids=lambda case: case.name)
 def test_refused(case: Case, work: Path, sound_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = place(case, work, sound_run)
@@ -148,7 +148,7 @@ def test_refused(case: Case, work: Path, sound_run: Path, capfd: pytest.CaptureF
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024 < MEMORY
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("case", [case for case in CASES if case.works], ids=lambda case: case.name)
 def test_used(case: Case, work: Path, sound_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = place(case, work, sound_run)
