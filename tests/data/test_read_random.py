@@ -141,10 +141,11 @@ def packed(form: str) -> bytes:
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "arrow"])
 @FREE
 @given(data=st.data())
-def test_bytes_changed(tmp_path: Path, form: str, data: st.DataObject) -> None:
+def test_bytes_changed(tmp_path: Path, capfd: pytest.CaptureFixture[str], form: str, data: st.DataObject) -> None:
     content = bytearray(packed(form))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / f"t.{form}"
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))] if data.draw(st.booleans()) else content)
     attempt(path)
+    assert "panicked" not in capfd.readouterr().err

@@ -137,6 +137,9 @@ def test_tabm_starts_as_the_paper_says() -> None:
     assert not torch.equal(first.r, torch.ones_like(first.r))
     for start, end in ((0, 3), (3, 6), (6, 9)):  # one number for a member and a column
         assert torch.equal(first.r[:, start:end], first.r[:, start : start + 1].expand(5, end - start))
+    assert first.r.abs().sub(1).abs().max() > 0.1  # normal with embedded numbers,
+    signs = TabM(2, [4], 1, width=6, depth=3, members=5).trunk.layers[0].r
+    assert torch.equal(signs.abs(), torch.ones_like(signs))  # plus or minus one without
     assert torch.equal(first.s, torch.ones_like(first.s))
     for layer in others:
         assert torch.equal(layer.r, torch.ones_like(layer.r))

@@ -39,6 +39,7 @@ from goodfit.training.step import StepSettings, reseed
 VALID_ROWS = 50_000  # rows scored between epochs: the standard error of an accuracy is below 0.3 % there
 EVALUATE_EVERY = 2_000  # updates at most between evaluations: a long epoch is looked into
 EVALUATION_BATCH = 1024
+MEASURING = (0.08, 0.2)  # share of the time left by which precision, then the rate, are decided
 
 
 @dataclass
@@ -95,7 +96,7 @@ def fit_member(
         clip=recipe.optim.clip, max_norm=recipe.optim.max_norm,
     )  # fmt: skip
     if index == 0 and run.recipe is None:
-        recipe = _measured(recipe, network, batches, task, step_settings, seed, progress)
+        recipe = _measured(recipe, network, batches, task, step_settings, seed, deadline, progress)
         run.write_recipe(recipe)
     step_settings = replace(step_settings, bfloat16=recipe.train.precision == "bfloat16", channels_last=recipe.train.channels_last == "yes")
     member.bfloat16, member.channels_last = step_settings.bfloat16, step_settings.channels_last
@@ -163,18 +164,29 @@ def _ordered(encoded: Encoded, rows: np.ndarray, encoder: Encoder, device: torch
 
 
 def _measured(
-    recipe: Recipe, network: nn.Module, batches: Batches, task: Task, settings: StepSettings, seed: int, progress: Progress
+    recipe: Recipe,
+    network: nn.Module,
+    batches: Batches,
+    task: Task,
+    settings: StepSettings,
+    seed: int,
+    deadline: float | None,
+    progress: Progress,
 ) -> Recipe:
     """The recipe with precision, memory layout and rate decided by short trials on copies of the network."""
     low = {"auto": None, "float32": False, "bfloat16": True}[recipe.train.precision]
     layout = {"auto": None, "no": False, "yes": True}[recipe.train.channels_last]
     usual = usual_rate(recipe)
+    now = time.monotonic()
+    until = [None if deadline is None else now + share * (deadline - now) for share in MEASURING]
 
     def optimizer(twin: nn.Module) -> torch.optim.Optimizer:
         return build_optimizer(twin, recipe.optim, lr=usual)
 
     trial_rate = recipe.optim.lr or usual / 10  # short of any warm-up, a tenth is safe
-    settings = measure(network, optimizer, batches, task, settings, trial_rate, bfloat16=low, channels_last=layout, seed=seed)
+    settings = measure(
+        network, optimizer, batches, task, settings, trial_rate, bfloat16=low, channels_last=layout, seed=seed, until=until[0]
+    )
     changes: dict[str, Any] = {
         "train__precision": "bfloat16" if settings.bfloat16 else "float32",
         "train__channels_last": "yes" if settings.channels_last else "no",
@@ -183,7 +195,7 @@ def _measured(
         changes["optim__lr"] = usual  # the test would move Muon's own rate along, which muon_lr sets
     elif recipe.optim.lr is None:
         progress.stage("finding the learning rate")
-        changes["optim__lr"] = find_rate(network, optimizer, batches, task, settings, usual=usual, seed=seed).lr
+        changes["optim__lr"] = find_rate(network, optimizer, batches, task, settings, usual=usual, seed=seed, until=until[1]).lr
     return recipe.with_(**changes)
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from goodfit.base.errors import InputError, StorageError
+from goodfit.base.errors import DataError, InputError, StorageError
 from goodfit.base.files import plain, read_json, write_bytes, write_json
 from goodfit.base.recipe import Recipe
 
@@ -88,6 +88,12 @@ def new_folder(out: str | Path | None, name: str) -> Path:
             number += 1
         return base / f"{name}-{number}"
     path = Path(out)
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InputError(f"--out must be a folder that can be made ({error.strerror}); give another name", value=str(out)) from error
     if path.is_file() or path.is_symlink():
         raise InputError(f"--out must be a new folder; {path} is a file", file=path)
     if path.is_dir() and any(path.iterdir()):
@@ -116,6 +122,17 @@ def removed_on_refusal(path: Path) -> Iterator[None]:
             for folder in made:
                 if folder.exists() and not any(folder.iterdir()):
                     folder.rmdir()
+        raise
+
+
+@contextmanager
+def naming(source: Any) -> Iterator[None]:
+    """Give errors of the data the file that they are about, where the part that raised them did not know it."""
+    try:
+        yield
+    except DataError as error:
+        if error.file is None and isinstance(source, str | Path):
+            error.file = str(source)
         raise
 
 

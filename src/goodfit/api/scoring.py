@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from goodfit.api.folder import RunFolder
+from goodfit.api.folder import RunFolder, naming
 from goodfit.api.run import Run
 from goodfit.base.errors import BundleError, DataError, InputError
 from goodfit.base.files import read_json
@@ -25,6 +25,7 @@ from goodfit.models import catalogue
 from goodfit.models.account import describe as account_of
 from goodfit.tasks import catalogue as tasks
 
+LARGEST_BATCH = 1_048_576  # as train.batch_size
 _WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".jsonl": "write_ndjson", ".ndjson": "write_ndjson"}
 
 
@@ -39,6 +40,8 @@ def predict_file(
     """Predict a file and write CSV, Parquet or JSON lines, by the ending of `out`; returns its path and the rows."""
     progress = progress or Silent()
     path = Path(out) if out is not None else Path(f"{Path(source).name.split('.')[0]}.predictions.csv")
+    if path.exists() and isinstance(source, str | Path) and Path(source).exists() and path.samefile(source):
+        raise InputError(f"--out must not be the file of the rows themselves; give a name other than {path.name}", file=path)
     if path.suffix not in _WRITERS:
         raise InputError(f"--out must end in {', '.join(_WRITERS)}; {path.name} was given", file=path)
     if not path.parent.is_dir():
@@ -87,15 +90,31 @@ def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = 
         missing = [name for name in bundle.target.names if name not in data.schema.names]
         if missing:
             raise DataError(
-                f"evaluating needs the target column {missing[0]!r}; the rows do not have it, so predict them instead", column=missing[0]
+                f"evaluating needs the target column {missing[0]!r}; the rows do not have it, so predict them instead",
+                file=str(source) if isinstance(source, str | Path) else None,
+                column=missing[0],
             )
     progress.stage("scoring")
-    decoded = bundle.decoded(data, device=device or "cpu", rows=rows)
     target = bundle.target
-    table = data.take(rows)
-    encoded = target.encode(table)
+    if source is not None:
+        rows = _labelled(data, rows, target.names, progress)
+    decoded = bundle.decoded(data, device=device or "cpu", rows=rows)
+    with naming(source):
+        whole = len(rows) == data.rows  # then an error can name its row
+        encoded = target.encode(data) if whole else target.encode(data.take(rows))
     weight = row_weights(data, rows)
     return {"metrics": scores(target, tasks.build(target.to_json()), decoded, encoded, weight, seed=0), "rows": len(rows)}
+
+
+def _labelled(data: Dataset, rows: np.ndarray, names: tuple[str, ...], progress: Progress) -> np.ndarray:
+    """The rows that have every target; raises DataError when there are none."""
+    known = np.logical_and.reduce([data.column(name).is_not_null().to_numpy()[rows] for name in names])
+    if not known.any():
+        file = str(data.files[0]) if data.files else None
+        raise DataError(f"evaluating needs rows whose target {names[0]!r} is known; all are missing", file=file, column=names[0])
+    if not known.all():
+        progress.say(f"{(~known).sum()} rows without the target {', '.join(names)} are left out")
+    return rows[known]
 
 
 def row_weights(data: Dataset, rows: np.ndarray | None) -> np.ndarray | None:
@@ -132,6 +151,8 @@ def describe(run: str | Path | Run, *, batch_size: int | None = None) -> dict[st
     bundle = _bundle(run)
     recipe = RunFolder(folder).recipe if (folder / "recipe.yaml").exists() else Recipe()
     assert recipe is not None
+    if batch_size is not None and not 1 <= batch_size <= LARGEST_BATCH:
+        raise InputError(f"--batch-size must lie from 1 to {LARGEST_BATCH:,}; {batch_size} was given", value=batch_size)
     size = batch_size or recipe.train.batch_size or 256
     return network_account(bundle, recipe, size)
 

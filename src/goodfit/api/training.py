@@ -21,12 +21,12 @@ import torch
 
 from goodfit import __version__
 from goodfit.api.fitting import Fitted, clear_cache, fit_member, member_seed
-from goodfit.api.folder import RunFolder, environment, latest_unfinished, new_folder, removed_on_refusal
+from goodfit.api.folder import RunFolder, environment, latest_unfinished, naming, new_folder, removed_on_refusal
 from goodfit.api.plan import data_settings, member_count, network_name, resolve
 from goodfit.api.review import half_widths, review
 from goodfit.api.run import Run
 from goodfit.api.scoring import row_weights
-from goodfit.base.errors import CheckpointError, InputError
+from goodfit.base.errors import CheckpointError, DataError, InputError
 from goodfit.base.protocols import Progress, Silent
 from goodfit.base.recipe import Recipe
 from goodfit.bundle.bundle import Bundle
@@ -92,7 +92,7 @@ def train(
         else Recipe.build(recipe, sets, **given)
     )
     folder = new_folder(out, Path(str(source)).name.split(".")[0] if isinstance(source, str | Path) else "run")
-    with removed_on_refusal(folder):
+    with removed_on_refusal(folder), naming(source):
         run = RunFolder(folder)
         run.update(
             status="started",
@@ -247,6 +247,12 @@ def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any
     for finding in findings:
         if finding.severity != "remark":
             progress.say(f"{finding.severity}: {finding.message}")
+        if finding.severity == "error":
+            raise DataError(f"{finding.message}; {finding.remedy}", column=finding.columns[0] if finding.columns else None)
+    if (weight := row_weights(data, parts.train)) is not None and (weight == 0).any():
+        progress.say(f"{int((weight == 0).sum())} training rows have weight 0 and teach nothing")
+    if not len(parts.test):
+        progress.say("there are no test rows: scores are those of the validation rows, which decided when to stop")
     run.write("schema.json", data.schema.to_json())
     run.write(
         "data.json",
@@ -283,6 +289,8 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(f"device={name} needs a CUDA device and a CUDA build of torch; there is none here, write --device cpu", value=name)
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device=mps needs Apple's GPU; there is none here, write --device cpu", value=name)
     return torch.device(name)
 
 
@@ -305,7 +313,7 @@ def _computing(device: torch.device, threads: int | None) -> Iterator[None]:
 
 
 def _absolute(source: Any) -> str | None:
-    return str(Path(source).resolve()) if isinstance(source, str | Path) else None
+    return os.path.abspath(source) if isinstance(source, str | Path) else None
 
 
 def _command() -> str:

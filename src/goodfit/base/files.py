@@ -61,7 +61,9 @@ def read_json(path: Path, *, limit: int = 1 << 28) -> Any:
     except FileNotFoundError:
         raise BundleError(f"{path.name} is missing in {path.parent}; give the folder of a finished run", file=path) from None
     except (ValueError, RecursionError, OSError) as error:
-        raise BundleError(f"{path.name} is not readable as JSON ({error}); the folder is damaged", file=path) from error
+        raise BundleError(
+            f"{path.name} is not readable as JSON ({getattr(error, 'strerror', None) or error}); the folder is damaged", file=path
+        ) from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> str:
@@ -85,11 +87,14 @@ def read_tensors(path: Path, *, sha256: str | None = None) -> dict[str, torch.Te
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, read in blocks of 1 MiB."""
+    """SHA-256 of a file, read in blocks of 1 MiB. Raises BundleError when it cannot be read."""
     digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
+    try:
+        with open(path, "rb") as handle:
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise BundleError(f"{path.name} cannot be read ({error.strerror})", file=path) from error
     return digest.hexdigest()
 
 

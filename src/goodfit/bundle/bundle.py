@@ -9,6 +9,8 @@ Loading executes nothing: JSON and safetensors only, and a file whose checksum d
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -22,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from goodfit.base.errors import BundleError
-from goodfit.base.files import inside, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
+from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
 from goodfit.data.batches import Batches
 from goodfit.data.dataset import Dataset, Schema
@@ -159,7 +161,7 @@ class Bundle:
             "about": self.about,
             "files": files,
         }
-        write_json(part / "bundle.json", document)
+        write_json(part / "bundle.json", document | {"sha256": _seal(document)})
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(part, folder)
@@ -172,6 +174,11 @@ class Bundle:
             raise BundleError(f"{folder} is not a model folder; give the folder of a finished run", file=folder)
         document = read_json(folder / "bundle.json")
         try:
+            seal = document.pop("sha256", None)
+            if seal != _seal(document):
+                raise BundleError(
+                    "bundle.json was changed after it was written (its SHA-256 differs); restore the file", file=folder / "bundle.json"
+                )
             if document["format"] != FORMAT:
                 raise BundleError(
                     f"the model was written in format {document['format']}, this version reads {FORMAT}; use the goodfit that wrote it ({document['about'].get('goodfit')})",
@@ -198,9 +205,13 @@ class Bundle:
                 bins = [weights.pop(name) for name in sorted(weights) if name.startswith("bins/")]
                 outputs = tasks.build(encoder.target.to_json()).outputs
                 member = Member.build(encoder, entry["model"], outputs, bins or None, **precision)
-                member.network.load_state_dict(weights)
+                _load_weights(member.network, weights, place / "network.safetensors")
                 member.network.eval()
                 members.append(member)
+            if not members or any(member.encoder.target.classes != target.classes for member in members):
+                raise BundleError(
+                    "bundle.json does not belong to the networks beside it; the model folder is damaged", file=folder / "bundle.json"
+                )
             return cls(
                 target,
                 Schema.from_json(document["schema"]),
@@ -211,6 +222,25 @@ class Bundle:
             )
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise BundleError(f"{folder / 'bundle.json'} does not describe a model that can be built ({error})", file=folder) from error
+
+
+def _seal(document: dict[str, Any]) -> str:
+    """The checksum that bundle.json carries of itself."""
+    return hashlib.sha256(json.dumps(plain(document), sort_keys=True).encode()).hexdigest()
+
+
+def _load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Give the network its weights; raises BundleError when names, shapes or types are others, or a number is not finite."""
+    wanted = {name: (tuple(t.shape), t.dtype) for name, t in network.state_dict().items()}
+    given = {name: (tuple(t.shape), t.dtype) for name, t in weights.items()}
+    if wanted != given:
+        name = next(iter(sorted(set(wanted.items()) ^ set(given.items()))))[0]
+        raise BundleError(f"{path.name} holds other weights than the network has, {name!r} first; the model folder is damaged", file=path)
+    buffers = {name for name, _ in network.named_buffers()}
+    for name, tensor in weights.items():
+        if name not in buffers and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise BundleError(f"{path.name} holds weights that are not finite, in {name!r}; the model folder is damaged", file=path)
+    network.load_state_dict(weights)
 
 
 def mean_prediction(predictions: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -9,6 +9,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +23,7 @@ from goodfit.base.errors import DataError
 from goodfit.data.content import Content, format_of, open_content
 from goodfit.data.dataset import Note
 from goodfit.data.delimited import refuse_duplicates, scan_delimited
+from goodfit.data.integrity import Implausible, check_claims
 from goodfit.data.jsonlines import scan_json
 from goodfit.data.store import Scratch
 
@@ -29,7 +35,7 @@ _SUFFIXES = {"text": {".csv", ".tsv", ".tab", ".psv", ".txt"}, "json": {".json",
 _TITLES = {"text": "text with separators", "json": "JSON", "parquet": "Parquet", "arrow": "Arrow", "arrow-stream": "an Arrow stream"}
 _COMPRESSED = {".gz", ".zst", ".zstd", ".bz2", ".xz", ".zip"}
 # A damaged file can make polars panic, which is no Exception.
-POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError)
+POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError, Implausible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +90,53 @@ def _typed(content: Content, found: str, limit: int, scratch: Scratch) -> tuple[
         table = scan_json(content, limit=limit, spill=scratch.path)
         return table.lazy, table.notes, huge
     try:
-        if found == "arrow-stream":
-            # A stream has no index to read slices by; it is held in memory and costs what it weighs.
-            return pl.read_ipc_stream(content.source).lazy(), (), False
-        lazy = pl.scan_parquet(content.source, glob=False) if found == "parquet" else pl.scan_ipc(content.source, glob=False)
-        cells = int(lazy.select(pl.len()).collect(engine="streaming").item()) * max(1, len(lazy.collect_schema()))
+        check_claims(content.source, found)
+        with _without_panic_messages():
+            if found == "arrow-stream":
+                # A stream has no index to read slices by; it is held in memory and costs what it weighs.
+                return pl.read_ipc_stream(content.source).lazy(), (), False
+            lazy = pl.scan_parquet(content.source, glob=False) if found == "parquet" else pl.scan_ipc(content.source, glob=False)
+            cells = int(lazy.select(pl.len()).collect(engine="streaming").item()) * max(1, len(lazy.collect_schema()))
     except POLARS_ERRORS as error:
         raise _damaged(content.file, found, error) from None
     return lazy, (), huge or cells * 8 > _UNFOLDED * limit
 
 
+_one_at_a_time = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_panic_messages() -> Iterator[None]:
+    """Hold back what is written to the error stream while a block runs, and drop it when the block fails.
+
+    A damaged file can make polars' threads print Rust stack traces before they raise; the user gets one sentence instead.
+    """
+    with _one_at_a_time, contextlib.ExitStack() as stack:
+        try:
+            saved = os.dup(2)
+        except OSError:  # a process without an error stream
+            yield
+            return
+        held = stack.enter_context(tempfile.TemporaryFile())
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+            held.seek(0)
+            said = held.read()
+        except BaseException:
+            said = b""
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+        if said:
+            os.write(2, said)
+
+
 def _collected(table: Table, found: str) -> Table:
     try:
-        frame = table.lazy.collect()
+        with contextlib.nullcontext() if table.texts else _without_panic_messages():
+            frame = table.lazy.collect()
     except POLARS_ERRORS as error:
         assert table.file is not None
         raise _damaged(table.file, found, error) from None

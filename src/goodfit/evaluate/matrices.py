@@ -100,7 +100,8 @@ def _linear(dataset: Dataset, column: Column, train: np.ndarray, on: np.ndarray)
     learned, asked = (_numbers(one) for one in series)
     filled = learned[~np.isnan(learned)]
     middle = np.median(filled) if filled.size else 0.0
-    learned, asked = (np.where(np.isnan(one), middle, one) for one in (learned, asked))
+    # 1e150: the square of a larger number is no float, and a spread could not be taken
+    learned, asked = (np.clip(np.where(np.isnan(one), middle, one), -1e150, 1e150) for one in (learned, asked))
     scale = learned.std() or 1.0
     return ((learned - learned.mean()) / scale)[:, None], ((asked - learned.mean()) / scale)[:, None]
 

@@ -288,7 +288,8 @@ def _means(columns: dict[str, np.ndarray], w: np.ndarray | None, seed: int, resa
     stacked = np.stack([*columns.values(), np.ones(len(next(iter(columns.values()))))], axis=1).astype(np.float64)
 
     def ratio(totals: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: totals[:, index] / totals[:, -1] for index, name in enumerate(columns)}
+        with np.errstate(invalid="ignore", divide="ignore"):  # a resample of rows that weigh nothing has no mean
+            return {name: totals[:, index] / totals[:, -1] for index, name in enumerate(columns)}
 
     return _of_sums(stacked, ratio, w, seed, resamples)
 

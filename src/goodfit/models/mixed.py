@@ -58,7 +58,9 @@ class Mixed(nn.Module):
         sections = list(self.columns.sections) if self.columns is not None else []
         sections += [1] * TEXT_FEATURES if self.words is not None else []  # each feature of an encoder counts as a column
         sections += [1] * self.pixels.width if self.pixels is not None else []
-        self.trunk = EnsembleTrunk(sections, outputs, width=width, depth=depth, members=members, dropout=dropout, hidden=activation)
+        self.trunk = EnsembleTrunk(
+            sections, outputs, width=width, depth=depth, members=members, dropout=dropout, hidden=activation, first_adapter="normal"
+        )
 
     def forward(
         self, *, numbers: Tensor | None = None, categories: Tensor | None = None, text: Tensor | None = None, image: Tensor | None = None

@@ -23,7 +23,7 @@ class EnsembleTrunk(nn.Module):
     """Features [B, D] -> blocks of ensemble linear, activation, dropout -> a head per member: [B, K, O].
 
     sections: how the D features split into columns; the first adapter is one random number per member and column, so that the members
-    part before the first layer that mixes columns.
+    part before the first layer that mixes columns. first_adapter: "normal" or "signs", see `first_adapter_`.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class EnsembleTrunk(nn.Module):
         depth: int,
         members: int,
         dropout: float,
-        hidden: str = "relu",
-        first_adapter: str = "signs",
+        hidden: str,
+        first_adapter: str,
     ) -> None:
         super().__init__()
         sizes = [sum(sections)] + [width] * depth
@@ -81,8 +81,18 @@ class TabM(nn.Module):
     ) -> None:
         super().__init__()
         self.columns = Columns(numbers, sizes, bins=bins, embedding=embedding, dim=embedding_dim)
+        # As the paper's code has it. Measured with embedded numbers, normal against signs: ames 0.127 against 0.130 and 0.113 against 0.115
+        # (RMSE of the logarithm, two seeds), bikeshare 28.78 against 28.83 riders.
+        first = "signs" if embedding == "none" or not numbers else "normal"
         self.trunk = EnsembleTrunk(
-            self.columns.sections, outputs, width=width, depth=depth, members=members, dropout=dropout, hidden=activation
+            self.columns.sections,
+            outputs,
+            width=width,
+            depth=depth,
+            members=members,
+            dropout=dropout,
+            hidden=activation,
+            first_adapter=first,
         )
 
     def forward(self, *, numbers: Tensor | None = None, categories: Tensor | None = None) -> Tensor:

@@ -76,10 +76,11 @@ def measure(
     bfloat16: bool | None = None,
     channels_last: bool | None = None,
     seed: int = 0,
+    until: float | None = None,
 ) -> StepSettings:
     """The settings with the better of float32 and bfloat16, contiguous and channels_last (each fixed where it is given).
 
-    Trains copies of `network`; the original keeps its weights.
+    Trains copies of `network`; the original keeps its weights. until: `time.monotonic()` at which measuring ends and the plain way is taken.
     """
     images = "image" in batches.batch(0, 0).inputs
     layouts = ([False, True] if channels_last is None else [channels_last]) if images else [False]
@@ -95,6 +96,8 @@ def measure(
     for _ in range(WARM + STEPS):
         for trial in trials:
             trial.step(batches, task, lr)
+        if until is not None and time.monotonic() > until:
+            return plain.settings
     best = plain
     for trial in trials[1:]:
         agrees = abs(trial.loss - plain.loss) <= AGREEMENT * max(abs(plain.loss), 1e-3)

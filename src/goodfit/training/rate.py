@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,11 +47,13 @@ def find_rate(
     usual: float,
     reach: float = 2.0,
     seed: int = 0,
+    until: float | None = None,
 ) -> RangeTest:
     """Find a rate for a copy of `network`; the original keeps its weights.
 
     usual: the rate that this family and optimiser do well with on average. The test ranks rates by their first dozens of
     updates, which favours large ones and says little on tiny data, so its answer stays within `reach` times `usual`.
+    until: `time.monotonic()` at which the test is given up for `usual`.
     """
     twin = copy.deepcopy(network).train()
     state = State(twin, optimizer(twin), Stopper(task.maximise, None), seed=seed)
@@ -60,6 +63,8 @@ def find_rate(
     losses: list[float] = []
     running = 0.0
     for index in range(STEPS):
+        if until is not None and time.monotonic() > until:
+            return RangeTest(rates, losses, usual)
         rate = low * growth**index
         try:
             loss = float(step(state, batches.batch(index // len(batches), index % len(batches)), task, settings, rate))
