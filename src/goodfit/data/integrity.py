@@ -36,7 +36,7 @@ def check_claims(source: bytes | Path, form: str) -> None:
             check(content)
     except (IndexError, struct.error):
         raise Implausible("it ends too early") from None
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError):
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise Implausible("its description of itself is broken") from None
 
 
