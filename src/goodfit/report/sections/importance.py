@@ -32,7 +32,7 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
         return [el("p", "No importance was measured.")]
     name = target.get("importance_metric") or records.score
     title = measure(name).title if name else "Score"
-    lower = title if title[:2].isupper() or title[1:2].isdigit() or title == "R²" else title[0].lower() + title[1:]
+    lower = title if title[:2].isupper() or title[1:2].isdigit() or title == "R²" else title[:1].lower() + title[1:]
     drawn = items[:_DRAWN]
     top = items[0]
     said = f"How far {lower} gets worse when one column is shuffled, so that it says nothing any more. Columns that say the same thing share their importance."
