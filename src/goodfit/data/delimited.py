@@ -52,9 +52,10 @@ def scan_delimited(content: Content, *, limit: int, spill: Callable[[str], Path]
     rows = _regular_rows(content, separator, len(names))
     if rows is not None:
         lazy = _scan(content, separator, names)
-        # polars is asked to agree about the number of rows before it is trusted with their values.
+        # polars is asked to agree about the number of rows before it is trusted with their values. (Of a file on the disk it would
+        # map every page to count them; there the rows are counted when they are stored.)
         with contextlib.suppress(pl.exceptions.PolarsError):
-            if lazy.select(pl.len()).collect(engine="streaming").item() == rows:
+            if content.data is None or lazy.select(pl.len()).collect(engine="streaming").item() == rows:
                 return _checked(Delimited(lazy, names, rows, separator, content, tuple(notes)))
     content, rows, said = mend(content, separator, len(names), limit, spill)
     return _checked(Delimited(_scan(content, separator, names), names, rows, separator, content, tuple(notes + said)))

@@ -260,6 +260,11 @@ def _stored(joined: Joined, choices: dict[str, Choice], kept: np.ndarray | None,
         lazy = lazy.filter(pl.all_horizontal([pl.col(n).is_not_null() for n, c in choices.items() if c.column.role == "target"]))
     disk = write_disk(lazy, scratch.path("rows.arrow"), scratch)
     scratch.keep_only(disk.path)
+    expected = joined.rows if kept is None else int(kept.sum())
+    if disk.rows != expected:
+        raise DataError(
+            f"{disk.rows:,} rows were read where {expected:,} lie; write the fields of the table in quotes", file=joined.place(0)[0]
+        )
     return disk, disk.rows
 
 
