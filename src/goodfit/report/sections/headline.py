@@ -180,7 +180,7 @@ def _also(target: dict[str, Any], score: str | None, place: Standing) -> str:
         "behind": f"behind {called(other.baseline)}",
     }
     title = measure(other.metric).title
-    return f"By {title[0].lower() + title[1:]}, which decided when to stop, the network is {says[other.outcome]}."
+    return f"By {title[:1].lower() + title[1:]}, which decided when to stop, the network is {says[other.outcome]}."
 
 
 def _unfinished(records: Records) -> Html:
