@@ -25,7 +25,8 @@ IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 class Facts:
     """Counts over the rows of one column.
 
-    filled: rows with a value. distinct: different values. low, high: of numbers. infinite: infinite numbers (not in filled).
+    filled: rows with a value. distinct: different values. low, high: of numbers (of texts where they are whole numbers).
+    infinite: infinite numbers, not counted as filled.
     whole: values that are whole numbers. plain: texts that are plain finite numbers.
     Texts only: padded: whole numbers with leading zeros, such as 00123; wide: whole numbers of more than 15 digits, which float64
     cannot hold; longest: characters of the longest text.
@@ -68,10 +69,11 @@ def survey(
         few = {name: {"distinct": _distinct(_value(name, schema[name]))} for name, fact in facts.items() if fact.distinct <= _EXACT}
         _fill(lazy, few, facts, huge)
     texts = [name for name, dtype in schema.items() if dtype == pl.String and facts[name].filled]
-    whole = [name for name in texts if facts[name].plain == facts[name].filled and _may_be_code(facts[name])]
+    # Columns of fractions need no more than was counted; the range and the digits of whole numbers tell what they are.
+    whole = [n for n in texts if facts[n].plain == facts[n].filled and (facts[n].whole == facts[n].filled or facts[n].longest > 15)]
+    _fill(lazy, {name: _digits(pl.col(name)) for name in whole}, facts, huge)
     dated = {name for name in texts if name in set(dates) or _names_a_date(facts[name])}
     words = [name for name in texts if facts[name].plain < facts[name].filled or name in dated]
-    _fill(lazy, {name: _digits(pl.col(name)) for name in whole}, facts, huge)
     if words:
         _fill(lazy, {name: _words(pl.col(name)) for name in words}, facts, huge)
         spaced = {name: {"distinct": _stripped_distinct(name, huge)} for name in words if facts[name].spaced}
@@ -166,8 +168,7 @@ def _first(name: str, dtype: pl.DataType, huge: bool) -> dict[str, pl.Expr]:
         queries |= {
             "plain": number.count(),
             "whole": pl.col(name).cast(pl.Int64, strict=False).count(),
-            "low": number.min(),
-            "high": number.max(),
+            "longest": pl.col(name).str.len_bytes().max(),
         }
     elif dtype.is_numeric():
         queries |= {"low": value.min(), "high": value.max()}
@@ -179,12 +180,14 @@ def _first(name: str, dtype: pl.DataType, huge: bool) -> dict[str, pl.Expr]:
 
 
 def _digits(text: pl.Expr) -> dict[str, pl.Expr]:
-    # Two digits with a zero are hours and months; three and more are codes.
-    return {"padded": text.str.contains(r"^[+-]?0\d{2,}$").sum(), "wide": text.str.contains(r"^[+-]?\d{16,}$").sum()}
-
-
-def _may_be_code(facts: Facts) -> bool:
-    return facts.whole == facts.filled or max(abs(facts.low or 0.0), abs(facts.high or 0.0)) >= 1e15
+    number = _finite(text.cast(pl.Float64, strict=False))
+    return {
+        "low": number.min(),
+        "high": number.max(),
+        # Two digits with a zero are hours and months; three and more are codes.
+        "padded": text.str.contains(r"^[+-]?0\d{2,}$").sum(),
+        "wide": text.str.contains(r"^[+-]?\d{16,}$").sum(),
+    }
 
 
 def _words(text: pl.Expr) -> dict[str, pl.Expr]:
