@@ -28,6 +28,11 @@ def _names(value: Any) -> Any:
     return (str(value),) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _word(value: Any) -> Any:
+    """YAML reads a bare yes or no as a truth value; here they are words."""
+    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
@@ -146,7 +151,7 @@ class TrainPart(Part):
         default=None, gt=0, le=3.2e7, description="seconds, or '10m', '1h': from the call to the end of training"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(default="auto", description="auto measures ten steps of each")
-    channels_last: Literal["auto", "yes", "no"] = Field(
+    channels_last: Annotated[Literal["auto", "yes", "no"], BeforeValidator(_word)] = Field(
         default="auto", description="memory layout of images; auto measures ten steps of each"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
