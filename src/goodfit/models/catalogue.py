@@ -253,7 +253,7 @@ def taken(part: ModelPart) -> dict[str, Any]:
 def defaults(name: str, inputs: Inputs, *, rows: int, outputs: int, time_limit: float | None, threads: int, preset: str) -> dict[str, Any]:
     """The network's settings for data of this shape, sized to what `time_limit` seconds allow on `threads` threads (see sizing).
 
-    preset: fast starts from smaller sizes, best from the largest. The same arguments give the same settings.
+    preset: fast begins at smaller sizes, best at the largest. The same arguments give the same settings.
     """
     settings = entry(name).defaults
     if name in ("tabm", "mixed"):
@@ -261,10 +261,9 @@ def defaults(name: str, inputs: Inputs, *, rows: int, outputs: int, time_limit: 
         if not numbers:
             settings |= {"embedding": "none", "depth": 3}
         extra = (TEXT_FEATURES if "text" in inputs else 0) + (8 * IMAGE_WIDTH if "image" in inputs else 0)
-        largest = {"fast": 5, "good": 2, "best": 0}[preset]  # fast: 128 units, good: 256, best: TabM's own 512
         size = sizing.tabm_size(
             numbers, sizes, outputs, rows=rows, time_limit=time_limit, threads=threads,
-            largest=largest, depth=settings["depth"], bins=settings["bins"], extra=extra,
+            largest=sizing.TABM_LARGEST[preset], depth=settings["depth"], bins=settings["bins"], extra=extra,
         )  # fmt: skip
         settings |= dict(zip(("width", "members", "embedding_dim"), size, strict=True))
     if name == "resnet9" and (image := _image(inputs)) is not None:
