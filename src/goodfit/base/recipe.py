@@ -201,7 +201,7 @@ class _PlainLoader(yaml.SafeLoader):
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():
-            raise SettingError(f"a recipe is a file of settings; {path.name} is none", file=path)
+            raise SettingError(f"the recipe {path} cannot be read: it is no file", file=path)
         if path.stat().st_size > _LARGEST_FILE:
             raise SettingError(f"a recipe is at most {_LARGEST_FILE} bytes; {path.name} has {path.stat().st_size}", file=path)
         tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
