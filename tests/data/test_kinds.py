@@ -130,6 +130,12 @@ def test_a_few_words_among_many_numbers() -> None:
     assert "'broken' in row 17" in dataset.notes[0].message
 
 
+def test_more_than_a_few_words_are_no_accident() -> None:
+    values = [f"{i * 1.5}" for i in range(100)]
+    values[10:20] = ["broken"] * 10
+    assert of(values).schema.column("x").kind == "category"
+
+
 def test_infinities_are_missing_and_said(tmp_path: Path) -> None:
     for folder in (None, tmp_path):
         dataset = of(["1.5", "inf", "2.5", "-Infinity", "1e999"], folder=folder)

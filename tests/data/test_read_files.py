@@ -101,6 +101,13 @@ def test_the_name_does_not_matter_and_is_said(tmp_path: Path, name: str) -> None
     assert any("in spite of its name" in note.message for note in dataset.notes)
 
 
+def test_a_compression_that_the_name_does_not_tell(tmp_path: Path) -> None:
+    for name, content in (("t.csv", gzip.compress(CSV)), ("t.csv.gz", CSV), ("t.csv.bz2", lzma.compress(CSV))):
+        dataset = read(written(tmp_path / name, content), settings=TARGET)
+        check(dataset)
+        assert any("in spite of its name" in note.message for note in dataset.notes)
+
+
 @pytest.mark.parametrize(
     ("encoding", "said"),
     [

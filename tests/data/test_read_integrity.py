@@ -82,14 +82,15 @@ def test_what_compresses_best_is_not_taken_for_a_lie() -> None:
 def test_a_page_of_minus_values(tmp_path: Path) -> None:
     """One byte of a page header, by which polars asks for 2 * 10^18 bytes and the process ends."""
     content = packed("parquet")
-    refused = 0
+    reasons = set()
     for at in range(4, 600):
         changed = content[:at] + bytes([content[at] ^ 0x21]) + content[at + 1 :]
         try:
             check_claims(changed, "parquet")
-        except Implausible:
-            refused += 1
-    assert refused > 10
+        except Implausible as why:
+            reasons.add(str(why))
+    assert "a page claims more values than its column" in reasons
+    assert "a page is longer than the file" in reasons
     (tmp_path / "t.parquet").write_bytes(content[:-200] + content[-100:])
     with pytest.raises(DataError, match="damaged or cut off"):
         read(tmp_path / "t.parquet", settings=DataPart(target=("label",)))
