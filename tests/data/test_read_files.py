@@ -215,6 +215,16 @@ def test_absent(tmp_path: Path, path: str) -> None:
         assert "did you mean 'table.csv'?" in caught.value.message
 
 
+def test_messages_hold_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
+    for name in ("a\x1b[31mb.csv", "gone\udcff.csv"):
+        with pytest.raises(DataError) as caught:
+            read(tmp_path / name, settings=TARGET)
+        assert str(caught.value).isprintable()
+    (tmp_path / "t.csv").write_bytes(b"a,pr\xe2\x80\x8bice\n1,2\n3,4\n")
+    with pytest.raises(DataError, match=r"did you mean 'pr\\u200bice'"):
+        read(tmp_path / "t.csv", settings=TARGET)
+
+
 def test_folder_of_tables(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(CSV)
     with pytest.raises(DataError, match=r"folder without pictures; give one of its tables, such as .*table.csv"):

@@ -50,9 +50,9 @@ def read(
     cache: folder for tables of more than `huge` bytes, which are kept on the disk; a temporary one when None.
     Rows without a target are left out, with a note. Raises DataError for everything that cannot be read or learned from.
     """
-    if _is_folder(source):
-        return read_folder(Path(source), settings, valid=_path(valid), test=_path(test))
     with _named(source, huge):
+        if _is_folder(source):
+            return read_folder(Path(source), settings, valid=_path(valid), test=_path(test))
         return _read(source, settings, valid, test, cache, huge)
 
 
@@ -190,6 +190,9 @@ def _named(source: Any, huge: int) -> Iterator[None]:
         yield
     except DataError as error:
         error.file = error.file or (str(file) if file else None)
+        if not error.message.isprintable():  # names of files and columns may hold anything, a terminal must not obey it
+            error.message = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in error.message)
+            error.args = (error.message,)
         raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         if file is None or file.stat().st_size <= huge:

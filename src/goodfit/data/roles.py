@@ -49,7 +49,7 @@ def roles_of(names: Sequence[str], settings: DataPart, file: Path | None) -> tup
 
 def _absent(name: str, field: str, names: Sequence[str], file: Path | None) -> DataError:
     where = f"{file.name} has" if file else "the table has"
-    hint = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in did_you_mean(name, names))
+    hint = did_you_mean(name, names)
     if not hint:
         same = [known for known in names if known.lower() == name.lower()]
         hint = f"; did you mean {same[0]!r}?" if same else ""
