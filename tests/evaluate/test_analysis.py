@@ -17,8 +17,8 @@ from goodfit.base.recipe import DataPart
 from goodfit.data.dataset import Column, Dataset, Note, Schema, in_memory
 from goodfit.data.splits import Split, split
 from goodfit.data.target import TargetSpec, detect
-from goodfit.evaluate.analysis import analyse
-from goodfit.evaluate.mistakes import mistakes
+from goodfit.evaluation.analysis import analyse
+from goodfit.evaluation.mistakes import mistakes
 
 TARGET = {
     "name", "kind", "classes", "scores", "baselines", "confusion", "residuals", "calibration", "coverage", "importance", "importance_metric",

@@ -19,8 +19,8 @@ from goodfit.base.recipe import DataPart
 from goodfit.data.dataset import Column, Dataset, Schema, in_memory
 from goodfit.data.splits import Split, split
 from goodfit.data.target import TargetSpec, detect
-from goodfit.evaluate import baselines as module
-from goodfit.evaluate.baselines import baselines
+from goodfit.evaluation import baselines as module
+from goodfit.evaluation.baselines import baselines
 
 
 def dataset(columns: dict[str, Any], targets: tuple[str, ...] = ("y",), root: Path | None = None, **kinds: str) -> Dataset:

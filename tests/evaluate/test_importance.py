@@ -10,10 +10,10 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from goodfit.data.target import TargetSpec
-from goodfit.evaluate import importance as module
-from goodfit.evaluate.importance import importance
-from goodfit.evaluate.scores import values
-from goodfit.evaluate.single import METRICS, single
+from goodfit.evaluation import importance as module
+from goodfit.evaluation.importance import importance
+from goodfit.evaluation.scores import values
+from goodfit.evaluation.single import METRICS, single
 
 
 def linear(n: int = 1_500, m: int = 5) -> tuple[pl.DataFrame, np.ndarray, LinearRegression]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from goodfit.base.errors import StorageError
-from goodfit.evaluate.ledger import NAME, open_test, openings
+from goodfit.evaluation.ledger import NAME, open_test, openings
 
 
 def test_openings_are_counted_and_kept(tmp_path: Path) -> None:

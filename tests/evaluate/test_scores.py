@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from goodfit.data.target import TargetSpec
-from goodfit.evaluate.scores import scores, values
+from goodfit.evaluation.scores import scores, values
 
 BINARY = TargetSpec("binary", ("y",), ("no", "yes"))
 REGRESSION = TargetSpec("regression", ("y",), mean=100.0, std=7.0)

@@ -17,9 +17,9 @@ from goodfit.base.records import Finding
 from goodfit.bundle.bundle import Bundle
 from goodfit.data.dataset import Dataset
 from goodfit.data.splits import Split
-from goodfit.evaluate.analysis import analyse
-from goodfit.evaluate.calibration import interval
-from goodfit.evaluate.ledger import open_test, openings
+from goodfit.evaluation.analysis import analyse
+from goodfit.evaluation.calibration import interval
+from goodfit.evaluation.ledger import open_test, openings
 
 COVERAGE = 0.9
 

@@ -19,8 +19,8 @@ from goodfit.data.dataset import Dataset
 from goodfit.data.read import read
 from goodfit.data.splits import split
 from goodfit.data.target import detect
-from goodfit.evaluate.ledger import open_test
-from goodfit.evaluate.scores import scores
+from goodfit.evaluation.ledger import open_test
+from goodfit.evaluation.scores import scores
 from goodfit.models import catalogue
 from goodfit.models.account import describe as account_of
 from goodfit.tasks import catalogue as tasks

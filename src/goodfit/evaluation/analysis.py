@@ -29,12 +29,12 @@ from goodfit.base.streams import numpy_stream
 from goodfit.data.dataset import Dataset, Memory
 from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
-from goodfit.evaluate.baselines import baselines
-from goodfit.evaluate.calibration import reliability
-from goodfit.evaluate.importance import importance
-from goodfit.evaluate.mistakes import mistakes
-from goodfit.evaluate.scores import MAXIMISE, Prediction, part_codes, scores
-from goodfit.evaluate.single import METRICS, single
+from goodfit.evaluation.baselines import baselines
+from goodfit.evaluation.calibration import reliability
+from goodfit.evaluation.importance import importance
+from goodfit.evaluation.mistakes import mistakes
+from goodfit.evaluation.scores import MAXIMISE, Prediction, part_codes, scores
+from goodfit.evaluation.single import METRICS, single
 
 Predict = Callable[[Dataset], Prediction]
 

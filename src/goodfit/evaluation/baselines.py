@@ -22,8 +22,8 @@ from goodfit.base.streams import derive, numpy_stream
 from goodfit.data.dataset import Dataset
 from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
-from goodfit.evaluate.matrices import Matrices, affordable, for_linear, for_trees, tabular
-from goodfit.evaluate.scores import Prediction, values
+from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, tabular
+from goodfit.evaluation.scores import Prediction, values
 
 LABELS = 20  # of a multilabel target for which trees are grown, one ensemble each
 _FIRST, _GROWTH = 1_000, 8.0

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from goodfit.base.streams import numpy_stream
-from goodfit.evaluate.bootstrap import LEVEL
+from goodfit.evaluation.bootstrap import LEVEL
 
 ROWS = 2_000  # predicted for each column and repeat: places a drop of accuracy to within one per cent
 REPEATS = 5

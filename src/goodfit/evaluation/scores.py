@@ -22,7 +22,7 @@ import numpy as np
 
 from goodfit.base.protocols import Task
 from goodfit.data.target import TargetSpec
-from goodfit.evaluate import bootstrap
+from goodfit.evaluation import bootstrap
 
 Totals = Callable[[np.ndarray], dict[str, np.ndarray]]
 Prediction = dict[str, np.ndarray]
