@@ -159,7 +159,7 @@ def allocated(network: nn.Module, inputs: dict[str, Tensor], optimiser: str, bfl
 
 
 MEASURED = {
-    "mlp": (networks.TABLE, {"width": 256, "depth": 3}, 512, "adamw", False),
+    "mlp": (networks.TABLE, {"width": 256, "depth": 3}, 2048, "adamw", False),
     "tabm": (networks.TABLE, {"width": 64, "members": 16}, 128, "adamw", False),
     "tabm, bf16": (networks.TABLE, {"width": 128, "members": 16}, 128, "adamw", True),
     "tabm, few rows": (networks.TABLE, {"width": 256, "members": 4}, 8, "sgd", False),
@@ -178,7 +178,8 @@ def test_prediction_is_within_15_percent_of_what_is_allocated(case: str) -> None
     network = catalogue.build(case.split(",")[0], inputs, 4, settings)
     predicted = describe(network, catalogue.example(inputs, 1), rows, optimiser, bfloat16=bfloat16).training_bytes
     measured = allocated(network, catalogue.example(inputs, rows), optimiser, bfloat16)
-    assert predicted == pytest.approx(measured, rel=0.15)
+    # 15 % is the promise. In float32 nothing is left to guess; in bfloat16 products have memory of their own that torch does not show.
+    assert predicted == pytest.approx(measured, rel=0.15 if bfloat16 or "resnet" in case else 0.03)
 
 
 class Twice(nn.Module):

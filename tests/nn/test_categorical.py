@@ -23,10 +23,12 @@ def test_one_hot_is_torchs_without_code_zero() -> None:
 
 
 def test_codes_beyond_the_column_count_as_unknown() -> None:
-    codes = torch.tensor([[0, 0], [9, 5]], dtype=torch.int32)
+    codes = torch.tensor([[0, 0], [9, 5], [3, 4]], dtype=torch.int32)
     assert OneHot([3, 4])(codes).count_nonzero() == 0
     layer = CategoryEmbedding([3, 4], 2)
+    layer.table.weight.data.normal_()
     assert torch.equal(layer(codes)[0], layer(codes)[1])
+    assert torch.equal(layer(codes)[0], layer(codes)[2])
 
 
 def test_one_table_is_as_many_embeddings() -> None:

@@ -82,7 +82,8 @@ def test_pixels() -> None:
 
 
 def test_a_text_without_tokens_keeps_one_place() -> None:
-    assert token_mask(torch.tensor([[4, 5, 0], [0, 0, 0]])).tolist() == [[True, True, False], [True, False, False]]
+    texts = torch.tensor([[4, 5, 0], [0, 0, 0], [0, 0, 4]])
+    assert token_mask(texts).tolist() == [[True, True, False], [True, False, False], [False, False, True]]
 
 
 def test_token_embedding() -> None:

@@ -138,7 +138,6 @@ def _update(
         optimizer.step()  # which makes its state
         optimizer.zero_grad(set_to_none=True)
         optimiser_bytes = memory.held - before
-        memory.most = memory.held
         memory.report = lambda products: places[stack[-1]].add(products)
         known = {_key(tensor) for tensor in given}
         keep = _Kept(known, lambda size: places[stack[-1]].keep(size))
