@@ -62,12 +62,13 @@ class NumberScaler:
         return torch.where(missing, self.fill.unsqueeze(1), scaled, out=scaled) if missing.any() else scaled
 
     def bins(self, count: int) -> list[Tensor]:
-        """Edges of `count` quantile bins of each column, float32 [2 to count + 1], rising; fewer where values repeat.
+        """Edges of `count` bins of each column, float32 [2 to count + 1], rising; fewer where there are fewer different values.
 
-        Taken at the nearest of GRID even ranks instead of between two values, so that edges of discrete columns are values that occur.
+        Quantiles, except that a value which fills bins by itself takes one edge and leaves the rest of them to the other values: of a
+        column that is zero in nine rows of ten, the tenth still gets nearly all of the bins (as LightGBM bins).
+        Edges are values at GRID even ranks, never between two values.
         """
-        ranks = torch.linspace(0, self.grid.shape[1] - 1, count + 1, dtype=torch.float64).round().long()
-        return [column[ranks].unique() for column in self.grid]
+        return [_edges(column, count) for column in self.grid]
 
     def select(self, keep: Tensor) -> NumberScaler:
         """The columns where `keep` [F] is true."""
@@ -196,6 +197,22 @@ def _spread(ranks: Tensor) -> Tensor:
     """
     distance = (ranks - ranks[:, GRID // 2 : GRID // 2 + 1]).abs()
     return torch.where(distance > 0, distance, torch.nan).nanquantile(0.75, dim=1).nan_to_num(0.0)
+
+
+def _edges(column: Tensor, count: int) -> Tensor:
+    """column [G] rising -> at most count + 1 of its values: those heavier than an even share, and even ranks of the others."""
+    values, copies = column.unique(return_counts=True)
+    heavy = torch.zeros_like(values, dtype=torch.bool)
+    while True:
+        left = count + 1 - int(heavy.sum())  # edges for the values that are not heavy
+        light = torch.where(heavy, 0, copies)
+        more = light * (left - 1) > light.sum()
+        if left < 2 or not more.any():
+            break
+        heavy |= more
+    rest = values.repeat_interleave(light)
+    ranks = torch.linspace(0, max(len(rest) - 1, 0), left, dtype=torch.float64).round().long() if len(rest) else torch.empty(0, dtype=torch.int64)
+    return torch.cat([values[heavy], rest[ranks]]).unique()
 
 
 def _robust(ordered: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
