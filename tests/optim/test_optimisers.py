@@ -307,7 +307,7 @@ def test_adamw_is_torch_s_bit_for_bit() -> None:
 
 
 def test_no_name_is_adamw() -> None:
-    assert type(build(make(), OptimPart(), lr=LR)) is torch.optim.AdamW
+    assert isinstance(build(make(), OptimPart(), lr=LR), torch.optim.AdamW)
 
 
 def test_one_group_where_nothing_tells_parameters_apart() -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from goodfit.base.recipe import OptimPart
+from goodfit.optim.adamw import AdamW
 from goodfit.optim.groups import Placement, place
 from goodfit.optim.muon import Muon
 
@@ -47,6 +48,8 @@ def build(network: nn.Module, settings: OptimPart, *, lr: float) -> torch.optim.
         return Muon(groups, lr, momentum=momentum, nesterov=settings.nesterov, betas=betas, eps=eps, fused=fused)
     groups = _groups(placements, decay, apart=bool(decay or settings.l1 or settings.l2))
     if name in ("adam", "adamw"):
+        if device == "cpu" and len({placement.parameter.dtype for placement in placements}) == 1:
+            return AdamW(groups, lr, betas=betas, eps=eps)
         adam = torch.optim.AdamW if decay else torch.optim.Adam
         return adam(groups, lr, betas=betas, eps=eps, weight_decay=0.0, fused=fused or None)
     for group in groups:

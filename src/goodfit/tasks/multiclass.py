@@ -20,7 +20,10 @@ def multiclass_loss(output: Tensor, target: Tensor, smoothing: float = 0.0) -> T
 
     smoothing: this share of the target is spread evenly over all C classes (Szegedy et al. 2016).
     """
-    logits, codes = widened(output), for_members(target.long(), output)
+    logits = widened(output)
+    if output.ndim == 2:
+        return F.cross_entropy(logits, target.long(), reduction="none", label_smoothing=smoothing)
+    codes = for_members(target.long(), output)
     losses = F.cross_entropy(logits.flatten(0, -2), codes.reshape(-1), reduction="none", label_smoothing=smoothing)
     return mean_of_members(losses.view(output.shape[:-1]), output)
 
