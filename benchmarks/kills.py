@@ -46,6 +46,7 @@ CASES = [
     Case("mlp-mixup-accumulate", TABLE, ("model.name=mlp", "train.mixup=0.3", "train.accumulate=3", "optim.l1=1e-4", "optim.max_norm=2", "train.epochs=15")),
     Case("realmlp", TABLE, ("model.name=realmlp", "train.epochs=15")),
     Case("tabm-members", TABLE, ("model.name=tabm", "model.width=16", "train.members=3", "train.epochs=4")),
+    Case("two-networks", TABLE, ("model.name=tabm", "model.width=16", "train.members=2", "train.epochs=4", "partner={model: {name: mlp, width: 32}, train: {epochs: 8}}")),
     Case("resnet9", "pictures", ("model.name=resnet9", "model.width=4", "data.image_size=16", "train.epochs=6", "train.precision=float32", "train.channels_last=no")),
     Case("transformer", "texts", ("model.name=transformer", "model.width=32", "model.depth=1", "train.epochs=4")),
     Case("gru", "texts", ("model.name=gru", "model.width=16", "train.epochs=4")),

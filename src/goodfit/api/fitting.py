@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,16 @@ MEASURING = (0.08, 0.2)  # share of the time left by which precision, then the r
 
 @dataclass
 class Fitted:
-    """A trained member, its validation rows and what it predicts there (with the best weights)."""
+    """A trained member, its fold, its validation rows and what it predicts there (with the best weights).
+
+    target: [v, ...] of the validation rows, as the encoder has it. partner: whether it is the second network of its fold.
+    """
 
     member: Member
+    fold: int
+    partner: bool
     rows: np.ndarray
+    target: np.ndarray
     prediction: dict[str, np.ndarray]
     best_score: float | None
     best_epoch: int
@@ -55,8 +62,13 @@ class Fitted:
 
 
 def member_seed(seed: int, index: int) -> int:
-    """The seed of the member `index`; the first has the run's own, so that one network alone is the first of many."""
+    """The seed of the fold `index`; the first has the run's own, so that one network alone is the first of many."""
     return seed if index == 0 else derive(seed, "member", index) % 2**53
+
+
+def member_folder(run: RunFolder, fold: int, count: int, *, partner: bool) -> Path:
+    """Where the checkpoints of a member lie. count: folds."""
+    return run.path / "checkpoints" / (f"partner-{fold}" if partner else str(fold) if count > 1 else "")
 
 
 def fit_member(
@@ -68,20 +80,25 @@ def fit_member(
     valid_rows: np.ndarray,
     weight: np.ndarray | None,
     *,
-    index: int,
+    number: int,
+    fold: int,
     count: int,
+    partner: bool,
     begun: float,
     deadline: float | None,
     device: torch.device,
+    keep: Callable[[Recipe], None],
     progress: Progress,
 ) -> tuple[Fitted, Recipe]:
-    """Train member `index` of `count`, going on from its checkpoints where there are any.
+    """Train the network of `recipe` on a fold of `count`, going on from its checkpoints where there are any.
 
     weight: [n] of all rows, for scores: the user's own, without the balance of classes that training may add.
+    partner: whether this is the run's second network. number: how many members have been trained before it.
 
-    The first member decides precision and rate for all; the recipe that comes back holds them.
+    What the recipe leaves to measurement, precision and rate, is measured; the recipe that comes back holds them, and `keep` was given it
+    before training began.
     """
-    seed = member_seed(recipe.seed, index)
+    seed = derive(member_seed(recipe.seed, fold), "member", "partner") % 2**53 if partner else member_seed(recipe.seed, fold)
     spec = encoder.target.to_json()
     task = tasks.build(spec | {"label_smoothing": recipe.train.label_smoothing})
     inputs = encoder.inputs
@@ -95,9 +112,9 @@ def fit_member(
         accumulate=recipe.train.accumulate, mixup=recipe.train.mixup, l1=recipe.optim.l1, l2=recipe.optim.l2,
         clip=recipe.optim.clip, max_norm=recipe.optim.max_norm,
     )  # fmt: skip
-    if index == 0 and run.recipe is None:
+    if recipe.optim.lr is None or recipe.train.precision == "auto" or recipe.train.channels_last == "auto":
         recipe = _measured(recipe, network, batches, task, step_settings, seed, deadline, progress)
-        run.write_recipe(recipe)
+        keep(recipe)
     step_settings = replace(step_settings, bfloat16=recipe.train.precision == "bfloat16", channels_last=recipe.train.channels_last == "yes")
     member.bfloat16, member.channels_last = step_settings.bfloat16, step_settings.channels_last
     if step_settings.channels_last:
@@ -110,11 +127,11 @@ def fit_member(
         schedule.Plateau(recipe.optim, maximise=task.maximise) if recipe.optim.schedule == "plateau" else None,
         seed=seed,
     )
-    checkpoints = Checkpoints(run.path / "checkpoints" / (str(index) if count > 1 else ""), every=recipe.train.checkpoint_every)
+    checkpoints = Checkpoints(member_folder(run, fold, count, partner=partner), every=recipe.train.checkpoint_every)
     saved = checkpoints.load(state, progress.say)
     finished = bool(saved and saved["finished"])
     steps = saved["steps"] if saved else _affordable(recipe, state, batches, task, step_settings, deadline)
-    history = int(saved["history"]) if saved else len(run.lines("history.jsonl")) if index else 0
+    history = int(saved["history"]) if saved else len(run.lines("history.jsonl")) if number else 0
     run.keep_lines("history.jsonl", history)
     evaluate = _evaluation(encoded, valid_rows, weight, encoder, task, step_settings, device, seed)
     plan = Plan(
@@ -126,14 +143,14 @@ def fit_member(
         evaluate_every=EVALUATE_EVERY,
         deadline=deadline,
     )
-    name = f"training {index + 1}/{count}" if count > 1 else "training"
+    name = f"training {recipe.model.name} {fold + 1}/{count}" if count > 1 else f"training {recipe.model.name}"
     progress.stage(name, steps)
     progress.advance(state.step)
     extra = {"history": history, "steps": steps, "finished": False, "spent": 0.0}
     if not finished:
         for record in fit(state, batches, task, plan, step_settings, evaluate):
             if isinstance(record, EpochRecord):
-                run.append("history.jsonl", record.to_json() | {"member": index})
+                run.append("history.jsonl", record.to_json() | {"member": number})
                 extra["history"] += 1
                 progress.advance(0, epoch=record.epoch, loss=record.train_loss, **{task.score: record.score})
             else:
@@ -147,7 +164,11 @@ def fit_member(
     prediction = predict_rows(
         network, _ordered(encoded, valid_rows, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
     )
-    return Fitted(member, valid_rows, prediction, state.stopper.best, state.stopper.best_epoch + 1, state.epoch), recipe
+    assert encoded.target is not None
+    target = encoded.target[torch.from_numpy(valid_rows)].cpu().numpy()
+    return Fitted(
+        member, fold, partner, valid_rows, target, prediction, state.stopper.best, state.stopper.best_epoch + 1, state.epoch
+    ), recipe
 
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:

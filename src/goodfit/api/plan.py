@@ -42,8 +42,8 @@ class Habit:
 # Sources: TabM (Gorishniy et al. 2025), RealMLP (Holzmueller et al. 2024), airbench (Jordan 2024), nanoGPT.
 HABITS: dict[str, Habit] = {
     "linear": Habit("adamw", 1e-2, 1e-4, "cosine", 0.05, None, 60, 60),  # convex: a plan that ends at rate 0 finds the minimum
-    "mlp": Habit("adamw", 1e-3, 1e-2, "constant", 0.0, 1.0, 400, 16),
-    "tabm": Habit("adamw", 2e-3, 3e-4, "constant", 0.0, 1.0, 400, 16),
+    "mlp": Habit("adamw", 1.5e-3, 3e-2, "constant", 0.0, 1.0, 400, 10, ema=0.998),
+    "tabm": Habit("adamw", 2e-3, 3e-4, "constant", 0.0, 1.0, 400, 10, ema=0.998),
     "realmlp": Habit("adamw", 4e-2, 1e-2, "cosine", 0.0, None, 256, 256, batch=256, beta2=0.95),
     "mixed": Habit("adamw", 1e-3, 1e-3, "constant", 0.0, 1.0, 60, 8, batch=64),
     "resnet9": Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1),
@@ -52,11 +52,22 @@ HABITS: dict[str, Habit] = {
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
 }
 # TabM's sizes by training rows (TECHNIQUES: below 2.8k 32, 4.5k 64, 6.4k 128, 32k 256, 108k 512, else 1024)
+# The average of the weights looks back 500 updates; where an epoch has few, 100.
+MLP_BATCH = 128  # at least: one network's update is too small to fill a core with fewer rows
+EMA_FEW, FEW_ROWS = 0.99, 3_000
 BATCH_BY_ROWS = ((2_800, 32), (4_500, 64), (6_400, 128), (32_000, 256), (108_000, 512), (None, 1024))
 # Tokens of a text: a bag of words costs as much per token as it is long, 20 newsgroups 0.859 at 1,024 and 0.843 at 256; attention pays the square.
 MAX_TOKENS = {"bag": 1024, "linear": 1024}
 TIME_LIMIT = {"fast": 60.0, "good": 600.0, "best": 3600.0}  # seconds: a coffee, a meeting, a lunch
 MEMBERS = {"fast": 1, "good": 1, "best": 8}  # networks averaged; beyond eight the gain per network is small
+# Tables have two networks on the same rows, whose mistakes differ: an MLP learns large tables in a fraction of TabM's time, TabM overfits
+# small ones less. `good` gives them this many folds (of at least FOLDS, so that each learns from most rows), as far as the time allows.
+PARTNER = {"tabm": "mlp"}
+FOLDED = {"fast": 1, "good": 4, "best": 8}
+FOLDS = 6
+MANY_ROWS = 1_000_000  # from here on one split serves as well as folds do
+# Shares of the time left that the two networks may take on the first fold: what is left then goes to the other folds.
+FIRST = {"partner": 0.25, "main": 0.5}
 PATIENCE = {"fast": 0.5, "good": 1.0, "best": 1.0}  # times the family's
 
 
@@ -70,16 +81,45 @@ def network_name(recipe: Recipe, schema: Schema, rows: int) -> str:
     return recipe.model.name or catalogue.choose({column.kind for column in schema.features}, rows, recipe.preset)
 
 
-def member_count(recipe: Recipe) -> int:
-    """Networks to train and average."""
-    return recipe.train.members or (MEMBERS[recipe.preset] if recipe.train.epochs is None else 1)
+def partner_name(recipe: Recipe, name: str) -> str | None:
+    """The second network where nobody decided anything about the first."""
+    if recipe.partner is not None:
+        return recipe.partner.model.name
+    decided = (
+        recipe.model.model_fields_set
+        | recipe.optim.model_fields_set
+        | (recipe.train.model_fields_set & {"epochs", "patience", "batch_size"})
+    )
+    return None if decided else PARTNER.get(name)
 
 
-def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int) -> Recipe:
-    """The recipe with model, optimiser, batch size, epochs, patience and time limit decided.
+def member_count(recipe: Recipe, name: str, rows: int) -> int:
+    """Folds to train networks on and average. rows: those that may be trained on."""
+    if recipe.train.members or recipe.train.epochs is not None:
+        return recipe.train.members or 1
+    if partner_name(recipe, name) is None:
+        return MEMBERS[recipe.preset]
+    return FOLDED[recipe.preset] if rows < MANY_ROWS else 1
 
-    inputs: the encoder's description of the network's inputs. rows: training rows. outputs: O of the task.
+
+def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int) -> Recipe:
+    """The recipe with model, optimiser, batch size, epochs, patience, time limit and partner decided.
+
+    inputs: the encoder's description of the network's inputs. rows: training rows. outputs: O of the task. members: folds that are trained on.
     """
+    other = partner_name(recipe, name)
+    first = _resolved(
+        recipe, inputs, name=name, rows=rows, outputs=outputs, members=members, share=1 / members if other is None else FIRST["main"]
+    )
+    if other is None:
+        return first
+    asked = recipe.second or recipe.with_(model__name=other)
+    second = _resolved(asked, inputs, name=other, rows=rows, outputs=outputs, members=members, share=FIRST["partner"])
+    return first.with_second(second)
+
+
+def _resolved(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int, share: float) -> Recipe:
+    """One network's recipe. share: of the time limit, for which it is sized."""
     threads = recipe.train.threads or torch.get_num_threads()
     limit = recipe.train.time_limit
     if limit is None and recipe.train.epochs is None:
@@ -87,9 +127,9 @@ def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, out
     given = {
         key: getattr(recipe.model, key) for key in recipe.model.model_fields_set if key != "name" and getattr(recipe.model, key) is not None
     }
-    members = member_count(recipe)
-    share = None if limit is None else limit / members
-    settings = catalogue.defaults(name, inputs, rows=rows, outputs=outputs, time_limit=share, threads=threads, preset=recipe.preset)
+    settings = catalogue.defaults(
+        name, inputs, rows=rows, outputs=outputs, time_limit=None if limit is None else share * limit, threads=threads, preset=recipe.preset
+    )
     settings |= catalogue.checked(name, given)
     habit = HABITS[name]
     optim = recipe.optim
@@ -109,14 +149,14 @@ def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, out
     if habit.beta2 is not None and optimiser in ("adam", "adamw") and not recipe.given("optim.beta2"):
         changes["optim__beta2"] = habit.beta2
     if habit.ema is not None and not recipe.given("optim.ema"):
-        changes["optim__ema"] = habit.ema
+        changes["optim__ema"] = habit.ema if rows >= FEW_ROWS else min(habit.ema, EMA_FEW)
     if habit.label_smoothing and not recipe.given("train.label_smoothing") and outputs > 1:
         changes["train__label_smoothing"] = habit.label_smoothing
     epochs = recipe.train.epochs
     changes["train__epochs"] = epochs or habit.epochs
     if recipe.train.patience is None:
         changes["train__patience"] = max(2, int(habit.patience * PATIENCE[recipe.preset])) if epochs is None else epochs + 1
-    changes["train__batch_size"] = recipe.train.batch_size or habit.batch or batch_by_rows(rows)
+    changes["train__batch_size"] = recipe.train.batch_size or habit.batch or max(batch_by_rows(rows), MLP_BATCH if name == "mlp" else 1)
     changes |= {"train__time_limit": limit, "train__members": members, "train__threads": threads}
     return recipe.with_(**{key: value for key, value in changes.items() if value is not None})
 
@@ -130,5 +170,6 @@ def usual_rate(recipe: Recipe) -> float:
     """The rate around which the range test looks: the family's, or that of an optimiser which works on another scale."""
     habit = HABITS[recipe.model.name or ""]
     if recipe.optim.name == habit.optim or {recipe.optim.name, habit.optim} <= {"adam", "adamw", "rmsprop", "muon"}:
-        return habit.lr
+        # The noise of a gradient falls with the root of the batch, and with it the rate that is too large (Krizhevsky 2014).
+        return habit.lr * ((recipe.train.batch_size or 512) / 512) ** 0.5 if recipe.model.name == "mlp" else habit.lr
     return {"sgd": 0.05, "adagrad": 0.02}.get(recipe.optim.name or "", 1e-3)

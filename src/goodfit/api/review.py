@@ -8,13 +8,14 @@ import time
 import numpy as np
 import torch
 
+from goodfit.api.blend import member_weights
 from goodfit.api.fitting import Fitted
 from goodfit.api.folder import RunFolder
 from goodfit.api.scoring import network_account, row_weights
 from goodfit.base.protocols import Progress
 from goodfit.base.recipe import Recipe
 from goodfit.base.records import Finding
-from goodfit.bundle.bundle import Bundle
+from goodfit.bundle.bundle import Bundle, mean_prediction
 from goodfit.data.dataset import Dataset
 from goodfit.data.splits import Split
 from goodfit.evaluation.analysis import analyse
@@ -31,6 +32,14 @@ def half_widths(data: Dataset, fitted: list[Fitted]) -> dict[str, float]:
     that did not learn from it.
     """
     target = fitted[0].member.encoder.target
+    weights = member_weights(fitted)
+    blended = []  # per fold: its rows, and what the members that did not learn from them say together
+    for fold in sorted({result.fold for result in fitted}):
+        own = [(result, weight) for result, weight in zip(fitted, weights, strict=True) if result.fold == fold]
+        total = sum(weight for _, weight in own)
+        if total > 0:
+            mean = mean_prediction([result.prediction for result, _ in own], [weight / total for _, weight in own])
+            blended.append((own[0][0].rows, mean))
     widths = {}
     for part in target.parts or (target,):
         if part.kind != "regression":
@@ -38,7 +47,7 @@ def half_widths(data: Dataset, fitted: list[Fitted]) -> dict[str, float]:
         name = part.names[0]
         key = "mean" if not target.parts else f"{name}/mean"
         truth = data.column(name).to_numpy().astype(np.float64)
-        residuals = np.concatenate([truth[result.rows] - result.prediction[key] for result in fitted])
+        residuals = np.concatenate([truth[rows] - prediction[key] for rows, prediction in blended])
         width = interval(residuals, COVERAGE)
         if math.isfinite(width):
             widths[name] = width
@@ -80,14 +89,14 @@ def review(
     )
     run.write("analysis.json", analysis)
     run.write("network.json", network_account(bundle, recipe, recipe.train.batch_size or 256))
-    best = fitted[0]
+    best = next(result for result in fitted if not result.partner)
     task = best.member.task
     run.update(
-        model=recipe.model.name,
+        model=" + ".join(dict.fromkeys(member.model["name"] for member in bundle.members)),
         metric=task.score,
         maximise=task.maximise,
         score=best.best_score,
         best_epoch=best.best_epoch,
         epochs=best.epochs,
-        members=len(fitted),
+        members=len(bundle.members),
     )

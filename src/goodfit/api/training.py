@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from goodfit import __version__
-from goodfit.api.fitting import Fitted, clear_cache, fit_member, member_seed
+from goodfit.api.blend import member_weights, useful
+from goodfit.api.fitting import Fitted, clear_cache, fit_member, member_folder, member_seed
 from goodfit.api.folder import RunFolder, environment, latest_unfinished, naming, new_folder, removed_on_refusal
-from goodfit.api.plan import data_settings, member_count, network_name, resolve
+from goodfit.api.plan import FIRST, FOLDS, data_settings, member_count, network_name, resolve
 from goodfit.api.review import half_widths, review
 from goodfit.api.run import Run
 from goodfit.api.scoring import row_weights
@@ -42,6 +43,7 @@ from goodfit.training.checkpoint import newest_extra
 
 FINISH = 0.12  # share of the time limit that is kept for scores, baselines and the report
 FINISH_LEAST = 6.0  # seconds that these take on a small table
+ENOUGH = 0.7  # of the time that a network took before: with less, it would be cut off before it is good
 REPORT = 2.0  # seconds of these for drawing the report
 
 
@@ -192,41 +194,111 @@ def fit_rows(table: Any, recipe: Recipe, folder: Path) -> tuple[Bundle, Recipe, 
 def _train_members(
     run: RunFolder, request: Recipe, data: Dataset, target: TargetSpec, parts: Split, begun: float, device: torch.device, progress: Progress
 ) -> tuple[Recipe, list[Fitted]]:
-    """Encode and train each member; the recipe that comes back is the resolved one."""
-    resolved = run.recipe
-    recipe = resolved or request
+    """Encode and train the network, or both, on each fold; the recipe that comes back is the resolved one."""
+    recipe = run.recipe
     name = network_name(request, data.schema, len(parts.train))
-    count = member_count(recipe)
+    parted = _folds(data, target, parts, recipe or request, member_count(recipe or request, name, len(parts.train) + len(parts.valid)))
     fitted: list[Fitted] = []
     weight = row_weights(data, None)
-    for index, (train_rows, valid_rows) in enumerate(_member_rows(data, target, parts, recipe, count)):
+    for fold, (train_rows, valid_rows) in enumerate(parted):
         progress.stage("encoding")
-        seed = member_seed(request.seed, index)
+        seed = member_seed(request.seed, fold)
         encoder = Encoder.fit(data, data.schema, target, train_rows, data_settings(request, name), seed, scaling=catalogue.scaling(name))
-        encoded = encoder.encode(data, folder=run.path / "cache" / str(index))
-        if index == 0:
+        encoded = encoder.encode(data, folder=run.path / "cache" / str(fold))
+        if fold == 0:
             for note in encoder.notes:
                 progress.say(note.message)
-            if resolved is None:
-                outputs = tasks.build(encoder.target.to_json()).outputs
-                recipe = resolve(request, encoder.inputs, name=name, rows=len(train_rows), outputs=outputs)
-        deadline = None
-        if recipe.train.time_limit is not None:
-            finish = max(FINISH * recipe.train.time_limit, FINISH_LEAST)
-            left = begun + recipe.train.time_limit - finish - time.monotonic()
-            deadline = time.monotonic() + max(left / (count - index), 0.5)
-        result, recipe = fit_member(
-            run, recipe, encoder, encoded, train_rows, valid_rows, weight,
-            index=index, count=count, begun=begun, deadline=deadline, device=device, progress=progress,
-        )  # fmt: skip
-        fitted.append(result)
+        if recipe is None:
+            outputs = tasks.build(encoder.target.to_json()).outputs
+            recipe = resolve(request, encoder.inputs, name=name, rows=len(train_rows), outputs=outputs, members=len(parted))
+        if fold == 0:
+            clock = _Clock(begun, recipe.train.time_limit, len(parted), recipe.partner is not None)
+        for partner in (True, False) if recipe.partner is not None else (False,):
+            started = (member_folder(run, fold, len(parted), partner=partner) / "last").exists()
+            if not started and not clock.allows(fold, partner=partner, useful=useful(fitted, partner=partner)):
+                continue
+            whole = recipe
+
+            def keep(own: Recipe, whole: Recipe = whole, partner: bool = partner) -> None:
+                run.write_recipe(whole.with_second(own) if partner else own)
+
+            own = recipe.second if partner else recipe
+            assert own is not None
+            begun_here = time.monotonic()
+            result, own = fit_member(
+                run, own, encoder, encoded, train_rows, valid_rows, weight,
+                number=len(fitted), fold=fold, count=len(parted), partner=partner, begun=begun,
+                deadline=clock.deadline(fold, partner=partner), device=device, keep=keep, progress=progress,
+            )  # fmt: skip
+            clock.took[partner] = max(clock.took[partner], time.monotonic() - begun_here)
+            recipe = recipe.with_second(own) if partner else own
+            fitted.append(result)
+        del encoded  # before the next fold's
+    assert recipe is not None
     return recipe, fitted
+
+
+@dataclass
+class _Clock:
+    """Who may train until when. Without a limit everything is trained; with one, what was begun before a resume goes on."""
+
+    begun: float
+    limit: float | None
+    folds: int
+    pair: bool = False
+
+    def __post_init__(self) -> None:
+        self.took = {True: 0.0, False: 0.0}  # the longest training of the partner and of the main network
+
+    @property
+    def _left(self) -> float:
+        assert self.limit is not None
+        return self.begun + self.limit - max(FINISH * self.limit, FINISH_LEAST) - time.monotonic()
+
+    def allows(self, fold: int, *, partner: bool, useful: bool) -> bool:
+        """Whether to begin a network on this fold: always on the first, later where it has a say and there is time for it."""
+        if fold == 0:
+            return True
+        if not useful:
+            return False
+        if self.limit is None:
+            return True
+        others = 0.0 if partner else self.took[True] * (self.folds - fold - 1)
+        return self._left - others >= ENOUGH * self.took[partner]
+
+    def deadline(self, fold: int, *, partner: bool) -> float | None:
+        """When the network's training must end: what it leaves goes to those after it."""
+        if self.limit is None:
+            return None
+        left = self._left
+        if self.pair and fold == 0 and (partner or self.folds > 1):
+            left *= FIRST["partner" if partner else "main"]
+        elif self.pair and not partner:
+            left -= self.took[True] * (self.folds - fold - 1)  # the partner's on the folds to come
+        else:
+            left /= self.folds - fold
+        return time.monotonic() + max(left, 0.5)
+
+
+def _folds(data: Dataset, target: TargetSpec, parts: Split, recipe: Recipe, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(train rows, validation rows) of each fold: the split's own for one, the last of at least FOLDS of both together for several."""
+    if count == 1:
+        return [(parts.train, parts.valid)]
+    rows = np.sort(np.concatenate([parts.train, parts.valid]))
+    try:
+        return folds(data, target, rows, max(count, FOLDS), recipe.data, recipe.seed)[-count:]
+    except DataError:
+        if recipe.train.members:
+            return folds(data, target, rows, count, recipe.data, recipe.seed)
+        return [(parts.train, parts.valid)]  # too few rows or groups for folds that nobody asked for
 
 
 def _bundle(run: RunFolder, recipe: Recipe, data: Dataset, fitted: list[Fitted]) -> Bundle:
     about = {"goodfit": __version__, "seed": recipe.seed, "fingerprint": data.fingerprint}
-    members = [result.member for result in fitted]
-    return Bundle(members[0].encoder.target, data.schema, members, half_widths(data, fitted), about=about)
+    weights = member_weights(fitted)
+    kept = [(result.member, weight) for result, weight in zip(fitted, weights, strict=True) if weight > 0]
+    members, weights = [member for member, _ in kept], [weight for _, weight in kept]
+    return Bundle(members[0].encoder.target, data.schema, members, weights, half_widths(data, fitted), about=about)
 
 
 def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, progress: Progress) -> _Prepared:
@@ -268,15 +340,6 @@ def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any
     run.write("findings.json", [finding.to_json() for finding in findings])
     run.update(status="running", fingerprint=data.fingerprint, task=target.kind)
     return _Prepared(data, target, parts, findings)
-
-
-def _member_rows(data: Dataset, target: TargetSpec, parts: Split, recipe: Recipe, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(train rows, validation rows) of each member: the split's own for one, folds of both together for several."""
-    if count == 1:
-        yield parts.train, parts.valid
-        return
-    rows = np.sort(np.concatenate([parts.train, parts.valid]))
-    yield from folds(data, target, rows, count, recipe.data, recipe.seed)
 
 
 def _spent(run: RunFolder) -> float:

@@ -165,3 +165,11 @@ class TrainPart(Part):
     threads: int | None = Field(
         default=None, ge=1, le=1_024, description="threads of computation; torch's own number (the cores, or OMP_NUM_THREADS) when None"
     )
+
+
+class Partner(Part):
+    """A second network with model, optim and train of its own. Time limit, threads and checkpoints are those of the run."""
+
+    model: ModelPart = ModelPart()
+    optim: OptimPart = OptimPart()
+    train: TrainPart = TrainPart()

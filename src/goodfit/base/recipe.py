@@ -16,7 +16,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from goodfit.base.errors import SettingError, did_you_mean
-from goodfit.base.parts import DataPart, ModelPart, OptimPart, Part, TrainPart
+from goodfit.base.parts import DataPart, ModelPart, OptimPart, Part, Partner, TrainPart
 
 Preset = Literal["fast", "good", "best"]
 _LARGEST_FILE = 1 << 20  # bytes; a recipe is a page of text
@@ -29,6 +29,10 @@ class Recipe(Part):
     model: ModelPart = ModelPart()
     optim: OptimPart = OptimPart()
     train: TrainPart = TrainPart()
+    partner: Partner | None = Field(
+        default=None,
+        description="a second network (model, optim, train) beside the first on the same rows, averaged with it as validation asks",
+    )
     preset: Preset = Field(
         default="good", description="fast: a first answer; good: the default; best: several networks, as good as the time allows"
     )
@@ -72,6 +76,23 @@ class Recipe(Part):
             _put(tree, key.replace("__", "."), value, key)
         return self._validated(tree)
 
+    @property
+    def second(self) -> Recipe | None:
+        """The partner's settings as a recipe of its own, None where there is no partner."""
+        if self.partner is None:
+            return None
+        tree = self.model_dump(exclude_unset=True)
+        partner = tree.pop("partner")
+        shared = {name: tree["train"][name] for name in _SHARED if name in tree.get("train", {})}
+        return self._validated(tree | {"model": {}, "optim": {}} | partner | {"train": partner.get("train", {}) | shared})
+
+    def with_second(self, second: Recipe) -> Recipe:
+        """A copy whose partner has the model, optim and train of `second`."""
+        own = second.model_dump(exclude_unset=True)
+        partner = {part: own.get(part, {}) for part in ("model", "optim", "train")}
+        partner["train"] = {name: value for name, value in partner["train"].items() if name not in _SHARED}
+        return self._validated(self.model_dump(exclude_unset=True) | {"partner": partner})
+
     def given(self, name: str) -> bool:
         """Whether the user (or a resolved recipe) set `part.name`, rather than left it to its default."""
         part, _, field = name.partition(".")
@@ -84,6 +105,8 @@ class Recipe(Part):
             part, field = name.split(".")
             if _lookup(self, by) not in values:
                 tree[part].pop(field, None)
+        if self.partner is not None:
+            tree["partner"] = self.partner.model_dump(mode="json", exclude_none=True, exclude_unset=True)
         return yaml.safe_dump({k: v for k, v in tree.items() if v != {}}, sort_keys=False, allow_unicode=True)
 
 
@@ -146,6 +169,13 @@ _EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {
     "optim.plateau_patience": ("optim.schedule", ("plateau",)),
 }
 
+
+_SHARED = (
+    "time_limit",
+    "threads",
+    "checkpoint_every",
+    "members",
+)  # settings of `train` that a partner has in common with the first network
 
 # Names of columns: taken as they stand, so that a column called `no` or `007` is not read as YAML.
 _TEXTS = ("data.target", "data.drop", "data.weight", "data.split", "data.group", "data.time")
@@ -233,7 +263,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
                 f"there is no part {part!r} in a recipe{did_you_mean(str(part), parts) or '; the parts are ' + ', '.join(sorted(parts))}",
                 file=path,
             )
-        for field in branch if isinstance(branch, dict) else ():
+        for field in branch if isinstance(branch, dict) and part != "partner" else ():
             if f"{part}.{field}" not in known:
                 raise SettingError(f"there is no setting '{part}.{field}'{did_you_mean(f'{part}.{field}', known)}", file=path)
     return tree

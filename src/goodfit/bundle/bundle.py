@@ -85,7 +85,7 @@ class Member:
 
 @dataclass
 class Bundle:
-    """Members whose decoded predictions are averaged.
+    """Members whose decoded predictions are averaged with `weights`, which sum to 1.
 
     half_widths: {target: w}; a regression's interval is prediction +- w. coverage: the share of rows that it is to hold.
     """
@@ -93,6 +93,7 @@ class Bundle:
     target: TargetSpec
     schema: Schema
     members: list[Member]
+    weights: list[float]
     half_widths: dict[str, float] = field(default_factory=dict)
     coverage: float = 0.9
     about: dict[str, Any] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class Bundle:
         self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None, double: bool = False
     ) -> dict[str, np.ndarray]:
         """The members' mean prediction: {"probability": [n, C]}, {"mean": [n]}, or `<target>/...` of several targets."""
-        return mean_prediction([member.predict(data, device=device, rows=rows, double=double) for member in self.members])
+        return mean_prediction([member.predict(data, device=device, rows=rows, double=double) for member in self.members], self.weights)
 
     def read(self, source: Any) -> Dataset:
         """Rows in the form that the bundle was trained on; raises DataError for a column that is missing or of another type."""
@@ -142,7 +143,7 @@ class Bundle:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         files, members = {}, []
-        for index, member in enumerate(self.members):
+        for index, (member, weight) in enumerate(zip(self.members, self.weights, strict=True)):
             place = part / str(index)
             place.mkdir()
             member.encoder.save(place)
@@ -150,7 +151,7 @@ class Bundle:
             write_tensors(place / "network.safetensors", dict(member.network.state_dict()) | bins)
             for path in sorted(place.iterdir()):
                 files[f"{index}/{path.name}"] = sha256_of(path)
-            members.append({"model": member.model, "bfloat16": member.bfloat16, "channels_last": member.channels_last})
+            members.append({"weight": weight, "model": member.model, "bfloat16": member.bfloat16, "channels_last": member.channels_last})
         document = {
             "format": FORMAT,
             "target": self.target.to_json(),
@@ -212,10 +213,14 @@ class Bundle:
                 raise BundleError(
                     "bundle.json does not belong to the networks beside it; the model folder is damaged", file=folder / "bundle.json"
                 )
+            weights = [float(entry["weight"]) for entry in document["members"]]
+            if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
+                raise BundleError(f"the weights of the networks must sum to 1, they are {weights}", file=folder / "bundle.json")
             return cls(
                 target,
                 Schema.from_json(document["schema"]),
                 members,
+                weights,
                 dict(document["half_widths"]),
                 float(document["coverage"]),
                 dict(document["about"]),
@@ -243,6 +248,11 @@ def _load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) ->
     network.load_state_dict(weights)
 
 
-def mean_prediction(predictions: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The mean over members of each decoded array."""
-    return {name: np.mean([prediction[name] for prediction in predictions], axis=0) for name in predictions[0]}
+def mean_prediction(predictions: list[dict[str, np.ndarray]], weights: list[float]) -> dict[str, np.ndarray]:
+    """The weighted mean over members of each decoded array; the weights sum to 1."""
+    if len(predictions) == 1:
+        return predictions[0]
+    return {
+        name: np.average([prediction[name] for prediction in predictions], axis=0, weights=weights).astype(values.dtype)
+        for name, values in predictions[0].items()
+    }

@@ -211,7 +211,11 @@ def _edges(column: Tensor, count: int) -> Tensor:
             break
         heavy |= more
     rest = values.repeat_interleave(light)
-    ranks = torch.linspace(0, max(len(rest) - 1, 0), left, dtype=torch.float64).round().long() if len(rest) else torch.empty(0, dtype=torch.int64)
+    ranks = (
+        torch.linspace(0, max(len(rest) - 1, 0), left, dtype=torch.float64).round().long()
+        if len(rest)
+        else torch.empty(0, dtype=torch.int64)
+    )
     return torch.cat([values[heavy], rest[ranks]]).unique()
 
 

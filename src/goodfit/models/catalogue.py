@@ -107,10 +107,12 @@ CATALOGUE: dict[str, Entry] = {
         {
             "width": Setting(256, "the middle of what tuned networks for tables take (Gorishniy et al. 2021: 64 to 1,024)"),
             "depth": Setting(3, "as above: 1 to 8, most often 2 to 4"),
-            "dropout": Setting(0.1, "TabM's for the same blocks"),
+            "dropout": Setting(0.15, "RealMLP's; 0.1 is better on bikeshare, 0.25 on adult and satellite, by 2 to 5 % each"),
             "activation": Setting("relu", "the cheapest, and no other is better by more than noise on tables"),
             "norm": Setting("none", "three layers on scaled inputs train without; batch or layer for deep ones"),
-            "embedding": Setting("none", "the plain network; piecewise for tables"),
+            "embedding": Setting(
+                "none", "the plain network; piecewise where a table with numbers is trained on: diamonds 0.086 against 0.100"
+            ),
             "embedding_dim": Setting(16, "TabM's"),
             "bins": Setting(48, "TabM's"),
         },
@@ -256,6 +258,8 @@ def defaults(name: str, inputs: Inputs, *, rows: int, outputs: int, time_limit: 
     preset: fast begins at smaller sizes, best at the largest. The same arguments give the same settings.
     """
     settings = entry(name).defaults
+    if name == "mlp" and _columns(inputs)[0]:
+        settings |= {"embedding": "piecewise"}
     if name in ("tabm", "mixed"):
         numbers, sizes = _columns(inputs)
         if not numbers:

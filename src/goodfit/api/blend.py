@@ -1,0 +1,48 @@
+"""How much say each member has: the two networks of a table are weighed by what they predict on rows that neither learned from.
+
+Members of the same network share its weight evenly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from goodfit.api.fitting import Fitted
+from goodfit.bundle.bundle import mean_prediction
+
+GRID = 20  # steps of the partner's weight from 0 to 1: finer ones follow the noise of the validation rows
+LEAST = 0.1  # a network with less say is not worth training on further folds, nor keeping
+
+
+def member_weights(fitted: list[Fitted]) -> list[float]:
+    """The weight of each member, summing to 1; 0 for those that do not help."""
+    partners = sum(result.partner for result in fitted)
+    share = partner_weight(fitted)
+    each = {True: share / max(partners, 1), False: (1 - share) / max(len(fitted) - partners, 1)}
+    return [each[result.partner] for result in fitted]
+
+
+def useful(fitted: list[Fitted], *, partner: bool) -> bool:
+    """Whether the network has enough say so far to be trained on another fold."""
+    share = partner_weight(fitted)
+    return (share if partner else 1 - share) >= LEAST
+
+
+def partner_weight(fitted: list[Fitted]) -> float:
+    """The weight of the partner's predictions with the best validation score, over the folds that both networks have."""
+    pairs = [(a, b) for a in fitted for b in fitted if a.partner and not b.partner and a.fold == b.fold]
+    if not pairs:
+        return float(all(result.partner for result in fitted))
+    task = pairs[0][0].member.task
+    scores = []
+    for step in range(GRID + 1):
+        share = step / GRID
+        values = []
+        for a, b in pairs:
+            own = a.member.task  # with the fold's own standardisation
+            blended = mean_prediction([a.prediction, b.prediction], [share, 1 - share])
+            values.append(own.metrics(blended, a.target)[task.score] * len(a.rows))
+        total = sum(values)
+        scores.append(total if task.maximise else -total)
+    best = int(np.argmax(scores)) / GRID
+    return 0.0 if best < LEAST else 1.0 if best > 1 - LEAST else best
