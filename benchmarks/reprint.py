@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import goals
+import limits
 import loop
 import record as store
 import tables
 from record import FOLDER, Record
 
-RENDER = {"goals": goals.render, "loop": loop.render, "tables": tables.render}
+RENDER = {"goals": goals.render, "limits": limits.render, "loop": loop.render, "tables": tables.render}
 
 
 def main() -> None:

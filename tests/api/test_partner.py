@@ -19,8 +19,8 @@ from goodfit.base.recipe import Recipe
 from goodfit.tasks import catalogue as tasks
 
 SETS = (
-    "model.name=tabm", "model.width=16", "model.members=4", "train.epochs=3", "train.members=2", "optim.lr=0.003",
-    "partner={model: {name: tabm, width: 16, members: 4}, optim: {lr: 0.003}, train: {epochs: 4}}",
+    "model.name=tabm", "model.width=16", "model.members=4", "train.epochs=15", "train.members=2", "optim.lr=0.01",
+    "partner={model: {name: tabm, width: 16, members: 4}, optim: {lr: 0.01}, train: {epochs: 16}}",
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def test_both_networks_learn_on_every_fold(run: Any) -> None:
     assert members == {0, 1, 2, 3}
     assert {path.name for path in (run.folder / "checkpoints").iterdir()} == {"0", "1", "partner-0", "partner-1"}
     epochs = [sum(line["member"] == member for line in run.history) for member in range(4)]
-    assert epochs == [4, 3, 4, 3]  # the partner comes first
+    assert epochs == [16, 15, 16, 15]  # the partner comes first
 
 
 def test_the_bundle_averages_with_its_weights(run: Any) -> None:

@@ -42,8 +42,10 @@ class Habit:
 # Sources: TabM (Gorishniy et al. 2025), RealMLP (Holzmueller et al. 2024), airbench (Jordan 2024), nanoGPT.
 HABITS: dict[str, Habit] = {
     "linear": Habit("adamw", 1e-2, 1e-4, "cosine", 0.05, None, 60, 60),  # convex: a plan that ends at rate 0 finds the minimum
-    "mlp": Habit("adamw", 1.5e-3, 3e-2, "constant", 0.0, 1.0, 400, 10, ema=0.998),
-    "tabm": Habit("adamw", 2e-3, 3e-4, "constant", 0.0, 1.0, 400, 10, ema=0.998),
+    # A constant rate with averaged weights, which falls to 0 only where the time ends before the gain does. Against TabM's own constant rate without
+    # an average: letter 0.0285 for 0.036, satellite 0.077 for 0.084, ames 0.125 for 0.129. The rates are about the largest that help.
+    "mlp": Habit("adamw", 3e-3, 3e-2, "wsd", 0.0, 1.0, 400, 10, ema=0.998),
+    "tabm": Habit("adamw", 3e-3, 3e-4, "wsd", 0.0, 1.0, 400, 10, ema=0.998),
     "realmlp": Habit("adamw", 4e-2, 1e-2, "cosine", 0.0, None, 256, 256, batch=256, beta2=0.95),
     "mixed": Habit("adamw", 1e-3, 1e-3, "constant", 0.0, 1.0, 60, 8, batch=64),
     "resnet9": Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1),

@@ -88,7 +88,7 @@ def review(
         seconds=left,
     )
     run.write("analysis.json", analysis)
-    run.write("network.json", network_account(bundle, recipe, recipe.train.batch_size or 256))
+    run.write("network.json", network_account(bundle, recipe))
     best = next(result for result in fitted if not result.partner)
     task = best.member.task
     run.update(

@@ -153,16 +153,28 @@ def describe(run: str | Path | Run, *, batch_size: int | None = None) -> dict[st
     assert recipe is not None
     if batch_size is not None and not 1 <= batch_size <= LARGEST_BATCH:
         raise InputError(f"--batch-size must lie from 1 to {LARGEST_BATCH:,}; {batch_size} was given", value=batch_size)
-    size = batch_size or recipe.train.batch_size or 256
-    return network_account(bundle, recipe, size)
+    return network_account(bundle, recipe, batch_size)
 
 
-def network_account(bundle: Bundle, recipe: Recipe, batch_size: int) -> dict[str, Any]:
-    """`describe` for a bundle in memory."""
-    member = bundle.members[0]
-    example = catalogue.example(member.encoder.inputs, batch_size)
-    account = account_of(member.network, example, batch_size, recipe.optim.name or "adamw")
-    return {"model": member.model["name"], "members": len(bundle.members), "batch_size": batch_size} | account.to_json()
+def network_account(bundle: Bundle, recipe: Recipe, batch_size: int | None = None) -> dict[str, Any]:
+    """`describe` for a bundle in memory: the first network's account, with `averaged` (each kind of network, how many, and their weight
+    together) and `others`, the accounts of further kinds. batch_size: what each was trained with when None."""
+    first: dict[str, int] = {}
+    weight: dict[str, float] = {}
+    for index, member in enumerate(bundle.members):
+        name = member.model["name"]
+        first.setdefault(name, index)
+        weight[name] = weight.get(name, 0.0) + bundle.weights[index]
+    names = [member.model["name"] for member in bundle.members]
+    accounts = []
+    for name, index in first.items():
+        member = bundle.members[index]
+        own = recipe.second if recipe.second is not None and recipe.second.model.name == name else recipe
+        size = batch_size or own.train.batch_size or 256
+        account = account_of(member.network, catalogue.example(member.encoder.inputs, size), size, own.optim.name or "adamw")
+        accounts.append({"model": name, "batch_size": size} | account.to_json())
+    averaged = [{"model": name, "networks": names.count(name), "weight": weight[name]} for name in first]
+    return accounts[0] | {"members": len(bundle.members), "averaged": averaged, "others": accounts[1:]}
 
 
 def report(run: str | Path | Run) -> Path:

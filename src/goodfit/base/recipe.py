@@ -197,7 +197,7 @@ def _put(tree: dict[str, Any], name: str, value: Any, text: str) -> None:
     known = settings()
     part, _, field = name.partition(".")
     if name not in known and not (part == "data" and field.startswith("kinds.")):
-        raise SettingError(f"there is no setting {name!r}{did_you_mean(name, known) or '; `goodfit train --help` lists them'}", value=text)
+        raise SettingError(f"there is no setting {name!r}{did_you_mean(name, known) or '; `goodfit settings` lists them'}", value=text)
     if field:
         branch = tree.setdefault(part, {})
         if field.startswith("kinds.") and isinstance(branch, dict):

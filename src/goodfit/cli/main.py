@@ -211,7 +211,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     _begun.set(_IMPORTED if argv is None else None)
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = app(args=arguments, standalone_mode=False, prog_name="goodfit")
         result = code if isinstance(code, int) else 0
     except typer.Exit as stop:
         result = stop.exit_code
@@ -259,7 +259,9 @@ def _bound_text(limits: Any) -> str:
 
 
 def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    from goodfit.base.files import plain
+
+    typer.echo(json.dumps(plain(document), ensure_ascii=False, indent=1, allow_nan=False))
 
 
 def _show(renderable: Any) -> None:

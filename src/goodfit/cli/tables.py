@@ -21,7 +21,15 @@ def score_table(metrics: dict[str, dict[str, float]], rows: int) -> Table:
 
 
 def layer_table(account: dict[str, Any]) -> Group:
-    """The network layer by layer, and what training it takes."""
+    """Each kind of network layer by layer, and what training it takes."""
+    parts = [part for own in (account, *account["others"]) for part in _layers(own)]
+    if account["members"] > 1:
+        kinds = ", ".join(f"{kind['networks']} {kind['model']} with {kind['weight']:.0%}" for kind in account["averaged"])
+        parts.append(Text(f"{account['members']} networks are averaged: {kinds} of the weight"))
+    return Group(*parts)
+
+
+def _layers(account: dict[str, Any]) -> tuple[Table, Text]:
     table = Table(title=f"{account['model']}, batch of {account['batch_size']}", title_justify="left")
     for name, justify in (
         ("layer", "left"),
@@ -41,7 +49,7 @@ def layer_table(account: dict[str, Any]) -> Group:
         f"{account['parameters']:,} parameters, {_short(account['multiply_adds'])} multiply-adds a batch, "
         f"training memory about {_bytes(account['training_bytes'])}"
     )
-    return Group(table, total)
+    return table, total
 
 
 def model_table(entries: list[dict[str, Any]]) -> Table:

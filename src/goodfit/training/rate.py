@@ -45,7 +45,7 @@ def find_rate(
     settings: StepSettings,
     *,
     usual: float,
-    reach: float = 2.0,
+    reach: float = 1.4,
     seed: int = 0,
     until: float | None = None,
 ) -> RangeTest:

@@ -29,6 +29,7 @@ def network(records: Records) -> Html:
                     f"Multiply-adds, batch of {count(batch)}" if is_number(batch) else "Multiply-adds",
                     large(found.get("multiply_adds")) if is_number(found.get("multiply_adds")) else None,
                 ),
+                ("Averaged", _averaged(found)),
                 ("Memory in training", bytes_(found.get("training_bytes")) if is_number(found.get("training_bytes")) else None),
             ]
         )
@@ -45,6 +46,18 @@ def network(records: Records) -> Html:
     if len(layers) > _MOST:
         parts.append(el("p", f"{count(len(layers) - _MOST)} layers are left out here; network.json has them all.", class_="quiet"))
     return section("network", "The network", *parts)
+
+
+def _averaged(found: dict[str, Any]) -> str | None:
+    """Which networks are averaged, where there are several; the layers are those of the first."""
+    kinds = [kind for kind in found.get("averaged") or [] if isinstance(kind, dict) and is_number(kind.get("networks"))]
+    if sum(kind["networks"] for kind in kinds) < 2:
+        return None
+    return ", ".join(
+        f"{count(kind['networks'])} {clip(str(kind.get('model')), 40)}"
+        + (f" ({kind['weight']:.0%})" if is_number(kind.get("weight")) else "")
+        for kind in kinds
+    )
 
 
 def _row(layer: dict[str, Any]) -> list[Any]:
