@@ -31,8 +31,15 @@ def render(record: Record) -> str:
     rows = []
     for cell in record.cells():
         values = cell["values"]
-        rows.append([cell["key"]["run"], f"{values['limit']}", f"{values['seconds']:.1f}", f"{values['seconds'] / values['limit'] - 1:+.1%}"])
-    return "# Time limits\n\n" + store.table(["run", "limit, s", "seconds", "difference"], rows) + "\n\n" + store.describe(record, record.cells())
+        rows.append(
+            [cell["key"]["run"], f"{values['limit']}", f"{values['seconds']:.1f}", f"{values['seconds'] / values['limit'] - 1:+.1%}"]
+        )
+    return (
+        "# Time limits\n\n"
+        + store.table(["run", "limit, s", "seconds", "difference"], rows)
+        + "\n\n"
+        + store.describe(record, record.cells())
+    )
 
 
 def main() -> None:
