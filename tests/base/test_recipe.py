@@ -244,6 +244,8 @@ def values_of(name: str) -> st.SearchStrategy[Any]:
         return st.dictionaries(st.text(min_size=1), st.sampled_from(["number", "category", "text"]), max_size=3)
     if name in ("data.target", "data.drop"):
         return st.lists(st.text(), max_size=3)
+    if name == "partner":
+        return st.fixed_dictionaries({"model": st.just({"name": "mlp"}), "optim": st.fixed_dictionaries({"lr": st.floats(1e-5, 1)})})
     if name == "device":
         return st.sampled_from(["auto", "cpu", "cuda:1"])
     if limits is not None and int in options:

@@ -11,6 +11,7 @@ from goodfit.api.fitting import Fitted
 from goodfit.bundle.bundle import mean_prediction
 
 GRID = 20  # steps of the partner's weight from 0 to 1: finer ones follow the noise of the validation rows
+ALIKE = 0.005  # relative: scores this near the best are chance on some hundred validation rows, and even weights are safer
 LEAST = 0.1  # a network with less say is not worth training on further folds, nor keeping
 
 
@@ -29,7 +30,7 @@ def useful(fitted: list[Fitted], *, partner: bool) -> bool:
 
 
 def partner_weight(fitted: list[Fitted]) -> float:
-    """The weight of the partner's predictions with the best validation score, over the folds that both networks have."""
+    """The weight of the partner's predictions: of those with the best validation scores, over the folds that both networks have, the most even."""
     pairs = [(a, b) for a in fitted for b in fitted if a.partner and not b.partner and a.fold == b.fold]
     if not pairs:
         return float(all(result.partner for result in fitted))
@@ -42,7 +43,9 @@ def partner_weight(fitted: list[Fitted]) -> float:
             own = a.member.task  # with the fold's own standardisation
             blended = mean_prediction([a.prediction, b.prediction], [share, 1 - share])
             values.append(own.metrics(blended, a.target)[task.score] * len(a.rows))
-        total = sum(values)
-        scores.append(total if task.maximise else -total)
-    best = int(np.argmax(scores)) / GRID
+        scores.append(sum(values))
+    found = np.array(scores)
+    top = found.max() if task.maximise else found.min()
+    near = np.flatnonzero(np.abs(found - top) <= ALIKE * abs(top))
+    best = float(near[np.argmin(np.abs(near - GRID / 2))]) / GRID
     return 0.0 if best < LEAST else 1.0 if best > 1 - LEAST else best

@@ -114,7 +114,7 @@ def fit_member(
     )  # fmt: skip
     if recipe.optim.lr is None or recipe.train.precision == "auto" or recipe.train.channels_last == "auto":
         recipe = _measured(recipe, network, batches, task, step_settings, seed, deadline, progress)
-        keep(recipe)
+    keep(recipe)
     step_settings = replace(step_settings, bfloat16=recipe.train.precision == "bfloat16", channels_last=recipe.train.channels_last == "yes")
     member.bfloat16, member.channels_last = step_settings.bfloat16, step_settings.channels_last
     if step_settings.channels_last:

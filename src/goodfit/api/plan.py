@@ -150,17 +150,26 @@ def _resolved(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, o
         changes["optim__clip"] = habit.clip
     if habit.beta2 is not None and optimiser in ("adam", "adamw") and not recipe.given("optim.beta2"):
         changes["optim__beta2"] = habit.beta2
-    if habit.ema is not None and not recipe.given("optim.ema"):
-        changes["optim__ema"] = habit.ema if rows >= FEW_ROWS else min(habit.ema, EMA_FEW)
     if habit.label_smoothing and not recipe.given("train.label_smoothing") and outputs > 1:
         changes["train__label_smoothing"] = habit.label_smoothing
     epochs = recipe.train.epochs
     changes["train__epochs"] = epochs or habit.epochs
     if recipe.train.patience is None:
         changes["train__patience"] = max(2, int(habit.patience * PATIENCE[recipe.preset])) if epochs is None else epochs + 1
-    changes["train__batch_size"] = recipe.train.batch_size or habit.batch or max(batch_by_rows(rows), MLP_BATCH if name == "mlp" else 1)
+    batch = recipe.train.batch_size or habit.batch or max(batch_by_rows(rows), MLP_BATCH if name == "mlp" else 1)
+    changes["train__batch_size"] = batch
+    if habit.ema is not None and not recipe.given("optim.ema"):
+        changes["optim__ema"] = average_decay(habit.ema, rows, None if epochs is None else epochs * max(rows // batch, 1))
     changes |= {"train__time_limit": limit, "train__members": members, "train__threads": threads}
     return recipe.with_(**{key: value for key, value in changes.items() if value is not None})
+
+
+def average_decay(usual: float, rows: int, updates: int | None) -> float | None:
+    """Decay of the average of the weights: the family's, shorter where an epoch has few updates, and a tenth of a training of known length."""
+    decay = usual if rows >= FEW_ROWS else min(usual, EMA_FEW)
+    if updates is None or (1 - decay) * updates >= 10:
+        return decay
+    return 1 - 10 / updates if updates >= 20 else None
 
 
 def batch_by_rows(rows: int) -> int:

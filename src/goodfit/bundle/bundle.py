@@ -213,14 +213,14 @@ class Bundle:
                 raise BundleError(
                     "bundle.json does not belong to the networks beside it; the model folder is damaged", file=folder / "bundle.json"
                 )
-            weights = [float(entry["weight"]) for entry in document["members"]]
-            if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
-                raise BundleError(f"the weights of the networks must sum to 1, they are {weights}", file=folder / "bundle.json")
+            shares = [float(entry["weight"]) for entry in document["members"]]
+            if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+                raise BundleError(f"the weights of the networks must sum to 1, they are {shares}", file=folder / "bundle.json")
             return cls(
                 target,
                 Schema.from_json(document["schema"]),
                 members,
-                weights,
+                shares,
                 dict(document["half_widths"]),
                 float(document["coverage"]),
                 dict(document["about"]),
