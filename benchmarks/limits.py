@@ -2,7 +2,7 @@
 
     python benchmarks/limits.py --data DIR [--again]
 
-Every run would train for longer if it were let. A run that stops by itself (nothing gained for `train.patience` epochs) says nothing here.
+A run that has gained nothing for `train.patience` evaluations on every fold ends before its limit.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> None:
         if record.has({"run": name}) and not given.again:
             continue
         with tempfile.TemporaryDirectory() as place:
-            call = [sys.executable, "-m", "goodfit", "train", str(given.data / source), *arguments, "--preset", "best"]
+            call = [sys.executable, "-m", "goodfit", "train", str(given.data / source), *arguments]
             call += ["--time-limit", str(limit), "--out", f"{place}/run", "--json"]
             begun = time.monotonic()
             done = subprocess.run(call, capture_output=True, text=True, check=False)

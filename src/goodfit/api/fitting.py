@@ -21,7 +21,7 @@ from goodfit.base.records import EpochRecord
 from goodfit.base.streams import derive, numpy_stream
 from goodfit.bundle.bundle import Member
 from goodfit.data.augment import Augment
-from goodfit.data.batches import Batches
+from goodfit.data.batches import Batches, rows_at_once
 from goodfit.data.encoded import Encoded
 from goodfit.data.encoder import Encoder
 from goodfit.models import catalogue
@@ -39,7 +39,6 @@ from goodfit.training.step import StepSettings, reseed
 
 VALID_ROWS = 50_000  # rows scored between epochs: the standard error of an accuracy is below 0.3 % there
 EVALUATE_EVERY = 2_000  # updates at most between evaluations: a long epoch is looked into
-EVALUATION_BATCH = 1024
 MEASURING = (0.08, 0.2)  # share of the time left by which precision, then the rate, are decided
 
 
@@ -47,7 +46,7 @@ MEASURING = (0.08, 0.2)  # share of the time left by which precision, then the r
 class Fitted:
     """A trained member, its fold, its validation rows and what it predicts there (with the best weights).
 
-    target: [v, ...] of the validation rows, as the encoder has it. partner: whether it is the second network of its fold.
+    target: [v, ...] of the validation rows, as the encoder has it. scoring: seconds that the test rows will take. partner: whether it is the second network of its fold.
     """
 
     member: Member
@@ -56,6 +55,7 @@ class Fitted:
     rows: np.ndarray
     target: np.ndarray
     prediction: dict[str, np.ndarray]
+    scoring: float
     best_score: float | None
     best_epoch: int
     epochs: int
@@ -86,6 +86,7 @@ def fit_member(
     partner: bool,
     begun: float,
     deadline: float | None,
+    test_rows: int,
     device: torch.device,
     keep: Callable[[Recipe], None],
     progress: Progress,
@@ -93,7 +94,7 @@ def fit_member(
     """Train the network of `recipe` on a fold of `count`, going on from its checkpoints where there are any.
 
     weight: [n] of all rows, for scores: the user's own, without the balance of classes that training may add.
-    partner: whether this is the run's second network. number: how many members have been trained before it.
+    test_rows: how many rows the network will have to score by the deadline. partner: whether this is the run's second network. number: how many members have been trained before it.
 
     What the recipe leaves to measurement, precision and rate, is measured; the recipe that comes back holds them, and `keep` was given it
     before training began.
@@ -142,6 +143,8 @@ def fit_member(
         steps=steps,
         evaluate_every=EVALUATE_EVERY,
         deadline=deadline,
+        valid_rows=min(len(valid_rows), VALID_ROWS),
+        after=(len(valid_rows) + test_rows) / max(1, min(len(valid_rows), VALID_ROWS)),  # what it predicts when it is trained
     )
     name = f"training {recipe.model.name} {fold + 1}/{count}" if count > 1 else f"training {recipe.model.name}"
     progress.stage(name, steps)
@@ -161,13 +164,15 @@ def fit_member(
     assert state.best is not None
     network.load_state_dict(state.best)
     network.eval()
+    now = time.monotonic()
     prediction = predict_rows(
         network, _ordered(encoded, valid_rows, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
     )
+    scoring = (time.monotonic() - now) * test_rows / max(1, len(valid_rows))
     assert encoded.target is not None
     target = encoded.target[torch.from_numpy(valid_rows)].cpu().numpy()
     return Fitted(
-        member, fold, partner, valid_rows, target, prediction, state.stopper.best, state.stopper.best_epoch + 1, state.epoch
+        member, fold, partner, valid_rows, target, prediction, scoring, state.stopper.best, state.stopper.best_epoch + 1, state.epoch
     ), recipe
 
 
@@ -181,7 +186,7 @@ def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encode
 
 
 def _ordered(encoded: Encoded, rows: np.ndarray, encoder: Encoder, device: torch.device) -> Batches:
-    return Batches(encoded, rows, batch_size=EVALUATION_BATCH, seed=0, shuffle=False, device=device, inputs=encoder.inputs)
+    return Batches(encoded, rows, batch_size=rows_at_once(encoder.inputs), seed=0, shuffle=False, device=device, inputs=encoder.inputs)
 
 
 def _measured(

@@ -43,7 +43,7 @@ from goodfit.training.checkpoint import newest_extra
 
 FINISH = 0.12  # share of the time limit that is kept for scores, baselines and the report
 FINISH_LEAST = 6.0  # seconds that these take on a small table
-ENOUGH = 0.7  # of the time that a network took before: with less, it would be cut off before it is good
+ENOUGH = 0.4  # of the time that a network took before: with less, it would be cut off before it is good
 REPORT = 2.0  # seconds of these for drawing the report
 
 
@@ -228,8 +228,9 @@ def _train_members(
             result, own = fit_member(
                 run, own, encoder, encoded, train_rows, valid_rows, weight,
                 number=len(fitted), fold=fold, count=len(parted), partner=partner, begun=begun,
-                deadline=clock.deadline(fold, partner=partner), device=device, keep=keep, progress=progress,
+                deadline=clock.deadline(fold, partner=partner), test_rows=len(parts.test), device=device, keep=keep, progress=progress,
             )  # fmt: skip
+            clock.scoring += result.scoring
             clock.took[partner] = max(clock.took[partner], time.monotonic() - begun_here)
             recipe = recipe.with_second(own) if partner else own
             fitted.append(result)
@@ -248,12 +249,13 @@ class _Clock:
     pair: bool = False
 
     def __post_init__(self) -> None:
+        self.scoring = 0.0  # seconds that the networks trained so far will take for the test rows
         self.took = {True: 0.0, False: 0.0}  # the longest training of the partner and of the main network
 
     @property
     def _left(self) -> float:
         assert self.limit is not None
-        return self.begun + self.limit - max(FINISH * self.limit, FINISH_LEAST) - time.monotonic()
+        return self.begun + self.limit - max(FINISH * self.limit, FINISH_LEAST) - self.scoring - time.monotonic()
 
     def allows(self, fold: int, *, partner: bool, useful: bool) -> bool:
         """Whether to begin a network on this fold: always on the first, later where it has a say and there is time for it."""
@@ -275,8 +277,10 @@ class _Clock:
             left *= FIRST["partner" if partner else "main"]
         elif self.pair and not partner:
             left -= self.took[True] * (self.folds - fold - 1)  # the partner's on the folds to come
+        elif fold == 0:
+            left *= max(1 / self.folds, FIRST["main"])  # one network that has learnt is worth more than eight that have not
         else:
-            left /= self.folds - fold
+            left = max(left / (self.folds - fold), min(left, self.took[partner]))
         return time.monotonic() + max(left, 0.5)
 
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import BundleError
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
-from goodfit.data.batches import Batches
+from goodfit.data.batches import Batches, rows_at_once
 from goodfit.data.dataset import Dataset, Schema
 from goodfit.data.encoder import Encoder
 from goodfit.data.read import read_like
@@ -36,7 +36,6 @@ from goodfit.tasks import catalogue as tasks
 from goodfit.tasks.inference import predict_rows
 
 FORMAT = 1
-BATCH = 1024  # rows of a prediction batch: large enough to fill two cores, 100 MB of activations at most for tables
 
 
 @dataclass
@@ -76,7 +75,13 @@ class Member:
         encoded = self.encoder.encode(data, rows, with_target=False)
         network = copy.deepcopy(self.network).double() if double else self.network.to(device)
         batches = Batches(
-            encoded, torch.arange(encoded.rows), batch_size=BATCH, seed=0, shuffle=False, device=device, inputs=self.encoder.inputs
+            encoded,
+            torch.arange(encoded.rows),
+            batch_size=rows_at_once(self.encoder.inputs),
+            seed=0,
+            shuffle=False,
+            device=device,
+            inputs=self.encoder.inputs,
         )
         return predict_rows(
             network, batches, self.task, bfloat16=self.bfloat16 and not double, channels_last=self.channels_last, double=double

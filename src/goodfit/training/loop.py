@@ -18,13 +18,17 @@ from goodfit.training.state import State
 from goodfit.training.step import StepSettings, refuse_non_finite, step
 
 
+WARM = 5  # updates that say nothing about the speed
+
+
 @dataclass(frozen=True)
 class Plan:
     """How long and how often.
 
     epochs: passes over the data at most. steps: updates at most. evaluate_every: updates between evaluations (an epoch's end always has one).
     lr: base rate; `factor(step)` scales it. deadline: `time.monotonic()` at which the last evaluation must be done.
-    score: the validation metric that decides, from the task.
+    score: the validation metric that decides, from the task. valid_rows: rows of an evaluation, from which its first cost is guessed.
+    after: work that must be done by the deadline when training has ended, in evaluations.
     """
 
     epochs: int
@@ -34,6 +38,8 @@ class Plan:
     steps: int | None = None
     evaluate_every: int | None = None
     deadline: float | None = None
+    valid_rows: int = 0
+    after: float = 0.0
 
 
 def fit(
@@ -68,7 +74,10 @@ def fit(
         now = time.monotonic()
         state.seconds = spent + now - clock
         yield StepRecord(state.step, epoch, loss, lr, len(batch))
-        late = plan.deadline is not None and now + 1.25 * evaluation_cost >= plan.deadline  # a quarter in hand for a slower pass
+        # Before the first evaluation, half of what its rows cost in training: a forward pass is a third. The first updates are slow and do not
+        # count. A quarter in hand for a slower pass.
+        cost = evaluation_cost or (plan.valid_rows * state.seconds / (2 * state.rows) if state.step >= WARM else 0.0)
+        late = plan.deadline is not None and now + (1.25 + plan.after) * cost >= plan.deadline
         late = late or state.step == plan.steps
         if late or state.position == 0 or (state.position % every == 0 and state.position + every // 2 < per_epoch):
             record = _evaluate(state, evaluate, plan, epoch, lr)
