@@ -42,9 +42,9 @@ from goodfit.tasks import catalogue as tasks
 from goodfit.training.checkpoint import newest_extra
 
 FINISH = 0.12  # share of the time limit that is kept for scores, baselines and the report
-FINISH_LEAST = 6.0  # seconds that these take on a small table
+FINISH_LEAST = 7.0  # seconds that these take on a small table
 ENOUGH = 0.4  # of the time that a network took before: with less, it would be cut off before it is good
-REPORT = 2.0  # seconds of these for drawing the report
+REPORT = 4.0  # seconds of these for drawing the report, and for what the analysis runs over
 
 
 def train(

@@ -50,9 +50,9 @@ def step(state: State, batch: Batch, task: Task, settings: StepSettings, lr: flo
     if settings.accumulate == 1 and not settings.mixup and batch.weight is None:  # the plain case, without a detour
         with autocast(batch.rows.device, settings.bfloat16):
             output = network(**laid_out(batch.inputs, settings.channels_last))
-        mean = task.loss(output, batch.target).mean()
-        mean.backward()
-        loss = mean.detach()
+        losses = task.loss(output, batch.target)
+        losses.backward(torch.full_like(losses, 1 / len(batch)))  # what a mean would hand back, without a node for it
+        loss = losses.detach().mean()
     else:
         loss = _in_parts(network, batch, task, settings, state.seed, state.step)
     _guard(loss, "the loss", state, batch)
