@@ -160,3 +160,30 @@ def test_bins_are_quantiles_of_the_scaled_training_values() -> None:
     np.testing.assert_allclose(scaler.bins(16)[0], np.quantile(scaled[0], np.linspace(0, 1, 17), method="nearest"), atol=1e-2)
     assert len(scaler.bins(16)[1]) == 5  # five different values: an edge at each
     assert len(scaler.bins(GRID)[0]) == GRID + 1
+
+
+def test_a_heavy_value_takes_one_edge_and_leaves_the_rest() -> None:
+    """Nine tenths zeros: with plain quantiles, five of 48 bins would be left for the other tenth."""
+    stream = np.random.default_rng(0)
+    values = np.where(stream.random((1, 20_000)) < 0.9, 0.0, stream.exponential(1.0, (1, 20_000)))
+    scaler, _ = fitted(values, "quantile")
+    (edges,) = scaler.bins(48)
+    zero = scaler.transform(torch.zeros(1, 1, dtype=torch.float64)).float().item()
+    assert len(edges) >= 45
+    assert int((edges > zero + 1e-6).sum()) >= 44
+
+
+@given(
+    values=st.lists(st.integers(0, 40), min_size=2, max_size=300).filter(lambda values: len(set(values)) > 1),
+    count=st.integers(1, 60),
+)
+def test_edges_rise_and_hold_both_ends(values: list[int], count: int) -> None:
+    column = torch.tensor(sorted(values), dtype=torch.float32)
+    edges = encode_number._edges(column, count)
+    assert (edges.diff() > 0).all()
+    assert edges[0] == column[0]
+    assert edges[-1] == column[-1]
+    assert 2 <= len(edges) <= count + 1
+    assert set(edges.tolist()) <= set(column.tolist())
+    if len(set(values)) <= count + 1:
+        assert len(edges) >= min(len(set(values)), 2)

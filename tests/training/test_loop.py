@@ -223,3 +223,45 @@ def test_schedules_reach_the_optimiser(name: str) -> None:
     rates = [r.lr for r in fit(state, rows, Classes(), plan) if isinstance(r, StepRecord)]
     assert rates == [0.01 * schedule.factor(settings, s, 12) for s in range(12)]
     assert len(set(rates)) > 1
+
+
+class _Clock:
+    """Time that passes only where the test lets it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("after", [0.0, 2.0, 5.0])
+@pytest.mark.parametrize("evaluation", [0.5, 3.0])
+def test_training_ends_in_time_for_what_comes_after_it(after: float, evaluation: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An update takes a second, an evaluation some; with the work after it, all of it fits before the deadline."""
+    clock = _Clock()
+    monkeypatch.setattr("goodfit.training.loop.time", clock)
+    rows, state = _rows(batch_size=2), _state()
+    plain = rows.batch
+
+    def batch(epoch: int, position: int) -> Batch:
+        clock.now += 1
+        return plain(epoch, position)
+
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        clock.now += evaluation
+        return {"log_loss": 1.0}
+
+    monkeypatch.setattr(rows, "batch", batch)
+    plan = Plan(epochs=50, lr=0.01, score="log_loss", deadline=180.0, valid_rows=2, after=after)
+    records = list(fit(state, rows, Classes(), plan, evaluate=evaluate))
+    assert isinstance(records[-1], EpochRecord)
+    assert state.best is not None
+    assert clock.now + after * evaluation <= 180
+    assert clock.now + (after + 1.25) * evaluation + 3 >= 180 - evaluation  # and not much earlier
+
+
+def test_a_training_that_has_barely_begun_is_not_judged_by_its_first_updates() -> None:
+    rows, state = _rows(), _state()
+    plan = Plan(epochs=3, lr=0.01, score="log_loss", deadline=float("inf"), valid_rows=10**9, after=10.0)
+    assert sum(isinstance(record, StepRecord) for record in fit(state, rows, Classes(), plan, evaluate=_evaluate(rows))) == 3 * len(rows)

@@ -1,0 +1,70 @@
+"""What is decided from the data's shape alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from goodfit.api.plan import HABITS, average_decay, batch_by_rows, member_count, resolve, usual_rate
+from goodfit.base.recipe import Recipe
+from goodfit.models import catalogue
+
+INPUTS = {"numbers": {"names": ["a", "b"]}, "categories": {"sizes": [4]}}
+
+
+def test_every_network_has_a_habit() -> None:
+    assert HABITS.keys() == set(catalogue.names())
+
+
+@pytest.mark.parametrize("updates", [None, 5, 20, 60, 1000, 10**6])
+@pytest.mark.parametrize("rows", [100, 10_000])
+def test_the_average_never_looks_back_further_than_half_of_a_training(rows: int, updates: int | None) -> None:
+    decay = average_decay(0.998, rows, updates)
+    if updates is not None and updates < 20:
+        assert decay is None
+        return
+    assert decay is not None
+    assert 0 < decay <= (0.998 if rows >= 3000 else 0.99)
+    if updates is not None:
+        assert (1 - decay) * updates >= 10 - 1e-9
+
+
+@pytest.mark.parametrize("preset", ["fast", "good", "best"])
+def test_a_table_s_recipe_is_whole(preset: str) -> None:
+    request = Recipe.build(None, [f"preset={preset}"])
+    members = member_count(request, "tabm", 5_000)
+    recipe = resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members)
+    assert recipe.partner is not None
+    for own in (recipe, recipe.second):
+        assert own is not None
+        assert None not in (own.optim.name, own.optim.schedule, own.optim.ema, own.train.epochs, own.train.patience, own.train.batch_size)
+        assert own.train.time_limit == recipe.train.time_limit
+        assert own.train.members == members
+        catalogue.build(own.model.name or "", INPUTS | {"numbers": {"names": ["a", "b"], "bins": _bins()}}, 1, catalogue.taken(own.model))
+    assert resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members) == recipe
+
+
+def _bins() -> list:
+    import torch
+
+    return [torch.linspace(-1, 1, 9) for _ in range(2)]
+
+
+def test_folds_follow_preset_and_rows() -> None:
+    request = Recipe.build()
+    assert [member_count(request.with_(preset=preset), "tabm", 5_000) for preset in ("fast", "good", "best")] == [1, 4, 8]
+    assert member_count(request, "tabm", 2_000_000) == 1
+    assert member_count(request, "resnet9", 5_000) == 1
+    assert member_count(request.with_(train__epochs=3), "tabm", 5_000) == 1
+    assert member_count(request.with_(train__members=3), "resnet9", 5_000) == 3
+
+
+def test_an_mlp_s_rate_follows_the_root_of_its_batch() -> None:
+    small, large = (usual_rate(Recipe.build(None, ["model.name=mlp", f"train.batch_size={size}"])) for size in (128, 512))
+    assert large == pytest.approx(2 * small)
+
+
+def test_batches_grow_with_the_rows() -> None:
+    sizes = [batch_by_rows(rows) for rows in (10, 2_800, 5_000, 10_000, 50_000, 10**7)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == 32
+    assert sizes[-1] == 1024
