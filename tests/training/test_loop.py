@@ -257,7 +257,7 @@ def test_training_ends_in_time_for_what_comes_after_it(after: float, evaluation:
     records = list(fit(state, rows, Classes(), plan, evaluate=evaluate))
     assert isinstance(records[-1], EpochRecord)
     assert state.best is not None
-    assert clock.now + after * evaluation <= 180
+    assert clock.now + after * evaluation <= 180 + 1  # the update that was under way
     assert clock.now + (after + 1.25) * evaluation + 3 >= 180 - evaluation  # and not much earlier
 
 
