@@ -59,7 +59,9 @@ def test_folds_follow_preset_and_rows() -> None:
 
 
 def test_an_mlp_s_rate_follows_the_root_of_its_batch() -> None:
-    small, large = (usual_rate(Recipe.build(None, ["model.name=mlp", "optim.name=adamw", f"train.batch_size={size}"])) for size in (128, 512))
+    small, large = (
+        usual_rate(Recipe.build(None, ["model.name=mlp", "optim.name=adamw", f"train.batch_size={size}"])) for size in (128, 512)
+    )
     assert large == pytest.approx(2 * small)
 
 

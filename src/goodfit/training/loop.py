@@ -17,7 +17,6 @@ from goodfit.base.records import EpochRecord, StepRecord
 from goodfit.training.state import State
 from goodfit.training.step import StepSettings, refuse_non_finite, step
 
-
 WARM = 5  # updates that say nothing about the speed
 
 
