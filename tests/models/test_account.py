@@ -178,8 +178,8 @@ def test_prediction_is_within_15_percent_of_what_is_allocated(case: str) -> None
     network = catalogue.build(case.split(",")[0], inputs, 4, settings)
     predicted = describe(network, catalogue.example(inputs, 1), rows, optimiser, bfloat16=bfloat16).training_bytes
     measured = allocated(network, catalogue.example(inputs, rows), optimiser, bfloat16)
-    # 15 % is the promise. In float32 little is left to guess; in bfloat16 products have memory of their own that torch does not show.
-    assert predicted == pytest.approx(measured, rel=0.15 if bfloat16 or "resnet" in case else 0.06)
+    # 15 % is the promise. In float32 nothing is left to guess; in bfloat16 products have memory of their own that torch does not show.
+    assert predicted == pytest.approx(measured, rel=0.15 if bfloat16 or "resnet" in case else 0.03)
 
 
 class Twice(nn.Module):
