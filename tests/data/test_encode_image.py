@@ -145,26 +145,16 @@ def test_no_image_at_all_is_an_error() -> None:
         encode_image.fit("image", pl.Series([None], dtype=pl.String), None, place, None)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "white"), [(np.uint8, 255), (np.uint16, 65_535), (np.float32, 1), (np.float64, 255)], ids=["u8", "u16", "unit", "float"]
-)
 @pytest.mark.parametrize("channels", [0, 1, 3])
-def test_arrays_are_images_too(dtype: type, white: int, channels: int) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 10, 12, max(1, channels)))
-    pixels[0, 0, 0] = 255
-    given = (pixels.astype(np.float64) * white / 255).astype(dtype)
-    series = pl.Series("image", given if channels else given[..., 0])
+def test_arrays_are_images_too(channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 10, 12, max(1, channels)), np.uint8)
+    series = pl.Series("image", pixels if channels else pixels[..., 0])
     encoder = encode_image.fit("image", series, None, place, None)
-    assert (encoder.channels, encoder.size, encoder.white) == (max(1, channels), 12, white)
+    assert (encoder.channels, encoder.size) == (max(1, channels), 12)
     out = np.empty((6, encoder.channels, 12, 12), np.uint8)
     encoder.encode_into(out, series.extend_constant(None, 1), None, place)
-    np.testing.assert_allclose(out[:5, :, 1:11].astype(int), pixels.transpose(0, 3, 1, 2), atol=1)
+    np.testing.assert_array_equal(out[:5, :, 1:11], pixels.transpose(0, 3, 1, 2))
     assert (out[5, 0] == round(255 * encoder.mean[0])).all()
-
-
-def test_arrays_of_another_shape_are_refused() -> None:
-    with pytest.raises(DataError, match=r"has \[2, 3, 4, 5\]"):
-        encode_image.fit("image", pl.Series(np.zeros((2, 3, 4, 5), np.uint8)), None, place, None)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

@@ -8,12 +8,13 @@ import polars as pl
 
 from goodfit.base.errors import DataError
 from goodfit.data.forms import Form
+from goodfit.data.pictures import are_pictures
 
 _EXACT = float(1 << 53)  # whole numbers up to here are exact in float64
 
 
 def tidy(lazy: pl.LazyFrame, *, skip: frozenset[str] = frozenset(), file: Path | None = None) -> tuple[pl.LazyFrame, list[str]]:
-    """The columns as numbers, texts, booleans, datetimes or lists; and what was changed, a sentence each.
+    """The columns as numbers, texts, booleans, datetimes, lists or pictures; and what was changed, a sentence each.
 
     Raises DataError for columns that hold structures or bytes. skip: columns that are left out.
     """
@@ -44,7 +45,7 @@ def tidy(lazy: pl.LazyFrame, *, skip: frozenset[str] = frozenset(), file: Path |
         elif isinstance(dtype, pl.Duration):
             column = column.dt.total_microseconds() / 1e6
             said.append(f"the durations in {name!r} were read as seconds")
-        elif isinstance(dtype, pl.Array):
+        elif isinstance(dtype, pl.Array) and not are_pictures(dtype):
             column = column.arr.to_list()
         elif isinstance(dtype, pl.List) and dtype.inner in (pl.Categorical, pl.Enum):
             column = column.cast(pl.List(pl.String))
@@ -76,7 +77,7 @@ def as_kind(name: str, dtype: pl.DataType, kind: str, form: Form | None = None, 
         if whole or dtype == pl.Boolean:
             return number.cast(pl.Int64, strict=False).alias(name), pl.Int64()
         return number.alias(name), pl.Float64() if text else dtype
-    if kind in ("identifier", "constant") or isinstance(dtype, pl.List):
+    if kind in ("identifier", "constant") or isinstance(dtype, pl.List | pl.Array):
         return (written(raw) if text else raw).alias(name), dtype
     if text:
         return written(raw).alias(name), pl.String()

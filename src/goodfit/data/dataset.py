@@ -8,7 +8,8 @@ n rows. After reading, a missing value is null, never NaN, and these hold for ev
 | category | String or Int64 |
 | boolean | Boolean |
 | datetime | Datetime("us"), UTC where a zone was given |
-| text, image | String |
+| text | String |
+| image | String, or arrays of UInt8 [H, W] or [H, W, C] |
 | identifier, constant | whatever the source held |
 | category as a target of lists | List(String) |
 """

@@ -36,22 +36,18 @@ Place = Callable[[int], tuple[str | None, int]]  # position in the values -> fil
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """The image column. mean, std: of the training pixels per channel, in units of the brightest value (0 to 1).
-
-    white: the brightest value of images that come as arrays.
-    """
+    """The image column. mean, std: of the training pixels per channel, in units of the brightest value (0 to 1)."""
 
     column: str
     channels: int
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    white: float = 255.0
 
     def encode_into(self, out: np.ndarray, images: pl.Series, root: Path | None, place: Place) -> None:
         """Bring n images into `out` uint8 [n, C, S, S], on all cores; a missing one gets the mean colour.
 
-        images: paths (String) below `root`, or decoded already (Array of the shape [H, W] or [H, W, 1 to 4 channels]).
+        images: paths (String) below `root`, or decoded already (Array of UInt8 [H, W] or [H, W, 1 to 4 channels], see `data.pictures`).
         The picture is turned upright (EXIF) and shrunk or enlarged to fit into the square with its proportions kept; the rest of the square
         gets the picture's mean colour, so nothing is cut off. Transparent parts become white, 16-bit and floating-point pixels 8-bit.
         Raises DataError with the row of the first image that cannot be read.
@@ -62,7 +58,7 @@ class ImageEncoder:
             index, item = job
             out[index] = blank if item is None else _pixels(_opened(item, root, lambda: place(index), self), self.channels, self.size)
 
-        _on_all_cores(decode, list(enumerate(_items(images, self.white))))
+        _on_all_cores(decode, list(enumerate(_items(images))))
 
     def inputs(self) -> dict[str, Any]:
         """The specification of the network's image input."""
@@ -88,9 +84,7 @@ def fit(column: str, images: pl.Series, root: Path | None, place: Place, size: i
 
     size: side in pixels; the median of the longer sides between SMALLEST_SIDE and LARGEST_SIDE when None.
     """
-    images = images.alias(column)
-    white = _white(images)
-    jobs = [(index, item) for index, item in enumerate(_items(images, white)) if item is not None]
+    jobs = [(index, item) for index, item in enumerate(_items(images)) if item is not None]
     if not jobs:
         raise DataError(f"column {column!r} must name at least one image in the training rows; all of them are missing", column=column)
 
@@ -101,7 +95,7 @@ def fit(column: str, images: pl.Series, root: Path | None, place: Place, size: i
     seen = _on_all_cores(look, jobs)
     side = size or int(np.clip(np.median([longer for longer, _ in seen]), SMALLEST_SIDE, LARGEST_SIDE))
     channels = 1 if all(grey for _, grey in seen) else 3
-    encoder = ImageEncoder(column, channels, side, (0.0,) * channels, (1.0,) * channels, white)
+    encoder = ImageEncoder(column, channels, side, (0.0,) * channels, (1.0,) * channels)
     rows = [index for index, _ in jobs[: max(16, _SAMPLE_BYTES // (channels * side**2))]]
     pixels = np.empty((len(rows), channels, side, side), np.uint8)
     encoder.encode_into(pixels, images.gather(rows), root, lambda position: place(rows[position]))
@@ -110,32 +104,14 @@ def fit(column: str, images: pl.Series, root: Path | None, place: Place, size: i
     mean = counts @ values / (len(rows) * side**2)
     std = np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / (len(rows) * side**2))
     std = np.where(std > 0, std, 1.0)  # a channel that never varies is only centred
-    return ImageEncoder(column, channels, side, tuple(mean.tolist()), tuple(std.tolist()), white)
+    return ImageEncoder(column, channels, side, tuple(mean.tolist()), tuple(std.tolist()))
 
 
-def _white(images: pl.Series) -> float:
-    """The brightest value that arrays of this type can hold; floating-point pixels go to 1, unless some are larger: then to 255."""
-    if not isinstance(images.dtype, pl.Array):
-        return 255.0
-    pixels = images.drop_nulls().to_numpy()
-    if pixels.dtype.kind != "f":
-        return 65_535.0 if pixels.dtype.itemsize == 2 else 255.0
-    return 1.0 if np.nanmax(pixels, initial=0.0) <= 1 else 255.0
-
-
-def _items(images: pl.Series, white: float) -> list[_Item]:
+def _items(images: pl.Series) -> list[_Item]:
     """A path or uint8 pixels [H, W] or [H, W, C] for each image, None where there is none."""
     if not isinstance(images.dtype, pl.Array):
         return images.to_list()
-    shape = images.dtype.shape
-    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] > 4):
-        raise DataError(
-            f"arrays of images have the shape [n, H, W] or [n, H, W, C] with 1 to 4 channels; {images.name!r} has {[len(images), *shape]}",
-            column=images.name,
-        )
-    pixels = images.drop_nulls().to_numpy()
-    if pixels.dtype != np.uint8:
-        pixels = (np.nan_to_num(pixels.astype(np.float32)) * np.float32(255 / white)).clip(0, 255).round().astype(np.uint8)
+    shape, pixels = images.dtype.shape, images.drop_nulls().to_numpy()
     filled = iter(pixels[..., 0] if len(shape) == 3 and shape[2] == 1 else pixels)
     return [next(filled) if known else None for known in images.is_not_null()]
 

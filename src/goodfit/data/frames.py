@@ -1,6 +1,7 @@
 """Tables that are handed over in Python: polars and pandas frames, dicts of arrays, structured numpy arrays.
 
-pandas is read through its numpy arrays, so that neither pandas nor pyarrow needs to be installed.
+pandas is read through its numpy arrays, so that neither pandas nor pyarrow needs to be installed. A column of pictures is an array [n, H, W]
+or [n, H, W, C], or n arrays [H, W] or [H, W, C] of one shape; see `data.pictures` for its pixels.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import polars as pl
 from goodfit.base.errors import DataError
 from goodfit.data.dataset import Note
 from goodfit.data.delimited import refuse_duplicates
+from goodfit.data.pictures import picture_column, picture_objects, picture_series
 
 Notes = list[Note]
 _MAX_INT64 = (1 << 63) - 1
@@ -51,6 +53,7 @@ def from_frame(source: Any) -> tuple[pl.DataFrame, list[Note]]:
         frame = _from_columns(source, notes)
     else:
         frame = pl.DataFrame(source)
+    frame = frame.with_columns(picture_series(s) for s in frame if isinstance(s.dtype, pl.Array) and len(s.dtype.shape) > 1)
     if frame.width == 0:
         raise DataError("the table has no columns; hand over at least a feature and a target")
     if frame.height == 0:
@@ -127,7 +130,7 @@ def _series(name: str, values: Any, notes: Notes) -> pl.Series:
             raise DataError(f"each column must be an array or a list; {name!r} is a {type(values).__name__}", column=name, value=values)
         return _from_objects(name, list(values), notes)
     if values.ndim != 1:
-        raise DataError(f"each column must have one dimension; {name!r} has the shape {values.shape}: give a column per entry", column=name)
+        return picture_column(name, values)
     kind = values.dtype.kind
     if kind in "biuf":
         if values.dtype.itemsize not in (1, 2, 4, 8) or not values.dtype.isnative:
@@ -166,6 +169,8 @@ def _from_objects(name: str, values: Sequence[Any], notes: Notes) -> pl.Series:
         return pl.Series(name, spans, dtype=pl.Int64).cast(pl.Duration("us"))
     if types == {dt.time}:
         return pl.Series(name, clean, dtype=pl.Time)
+    if types == {np.ndarray} and any(value.ndim > 1 for value in clean if value is not None):
+        return picture_objects(name, clean)
     if all(issubclass(t, list | tuple | set | frozenset | np.ndarray) for t in types):
         return _from_lists(name, clean)
     for row, value in enumerate(clean, 1):

@@ -96,7 +96,9 @@ def find(
     choices = {}
     for name, fact in facts.items():
         role, kind = roles[name], asked.get(name)
-        if role == "target":
+        if isinstance(fact.dtype, pl.Array):
+            choices[name] = _of_arrays(fact, role, kind)
+        elif role == "target":
             choices[name] = _target(fact, kind, several)
         elif role == "split":
             choices[name] = _choice(fact, "category", role, "given split")
@@ -151,6 +153,16 @@ def _doubt(facts: Facts, form: Form) -> str:
         if first in form.formats and counts.get(first) == counts.get(second):
             return f"day and month could stand either way, read as {first}; write dates as 2024-01-31 if that is wrong"
     return ""
+
+
+def _of_arrays(facts: Facts, role: Role, asked: str | None) -> Choice:
+    """A column of pictures, which can be nothing else."""
+    if role != "feature" or asked not in (None, "image"):
+        given = f"it is the {role}" if role != "feature" else f"data.kinds sets it to {asked}"
+        raise DataError(
+            f"column {facts.name!r} holds pictures, which are a feature of the kind image; {given}: leave that out", column=facts.name
+        )
+    return _choice(facts, "image", role, "arrays of pixels")
 
 
 def _are_pictures(lazy: pl.LazyFrame, facts: Facts, root: Path | None) -> bool:

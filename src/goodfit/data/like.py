@@ -22,10 +22,9 @@ def like(column: Column, dtype: pl.DataType) -> pl.Expr | None:
     text = dtype == pl.String
     form = Form.parse(column.form) if column.form else None
     wanted = column.dtype
-    if wanted.startswith("List"):
-        return raw if isinstance(dtype, pl.List) else None
-    if isinstance(dtype, pl.List):
-        return None
+    for nested in (pl.List, pl.Array):
+        if wanted.startswith(nested.__name__) or isinstance(dtype, nested):
+            return raw if wanted.startswith(nested.__name__) and isinstance(dtype, nested) else None
     if column.kind == "number" or (column.kind in ("category", "constant", "identifier") and wanted.startswith(("Int", "UInt", "Float"))):
         return _number(raw, dtype, form if form and form.kind == "number" else None, integers=column.kind == "category")
     if column.kind == "boolean" or wanted == "Boolean":

@@ -129,7 +129,7 @@ def _read_like(source: Any, schema: Schema, labelled: bool, cache: Path | None, 
         if value is None:
             if column.role == "target" and not labelled:
                 continue
-            raise _retyped(joined, column.name, column.kind, pl.col(column.name).is_not_null())
+            raise _retyped(joined, column, pl.col(column.name).is_not_null())
         values[column.name] = value.alias(column.name)
     for name, condition in _offenders(joined, columns, types, values).items():
         column = columns[name]
@@ -137,7 +137,7 @@ def _read_like(source: Any, schema: Schema, labelled: bool, cache: Path | None, 
             values.pop(name)
             notes.append(Note(f"the target {name!r} holds other values than in training and was left out", file, column=name))
             continue
-        raise _retyped(joined, name, column.kind, condition)
+        raise _retyped(joined, column, condition)
     notes += lenient(joined.lazy, {name: (columns[name], values[name]) for name in values}, joined.place, joined.huge)
     choices = {name: Choice(columns[name], value) for name, value in values.items()}
     kept = _kept(joined, choices, notes) if labelled else None
@@ -312,7 +312,7 @@ def _refuse_few(rows: int, file: Path | None) -> None:
 
 def _check_pictures(dataset: Dataset) -> None:
     for column in dataset.schema.features:
-        if column.kind == "image":
+        if column.kind == "image" and column.dtype == "String":
             check_paths(dataset.column(column.name), dataset.root or Path.cwd(), dataset.place)
 
 
@@ -326,15 +326,17 @@ def _offenders(joined: Joined, columns: dict[str, Column], types: pl.Schema, val
     return {name: condition for (name, condition), is_wrong in zip(conditions.items(), wrong, strict=True) if is_wrong}
 
 
-def _retyped(joined: Joined, name: str, kind: str, condition: pl.Expr) -> DataError:
+def _retyped(joined: Joined, column: Column, condition: pl.Expr) -> DataError:
+    name, kind = column.name, column.kind if column.kind != "image" else "path of a picture" if column.dtype == "String" else "picture"
     found = first_row(joined.lazy, condition, name)
     if found is None:
         return DataError(
             f"the column {name!r} was a {kind} in training and has no value of that kind here", file=joined.place(0)[0], column=name
         )
     file, row = joined.place(found[0])
+    held = "an array" if isinstance(found[1], pl.Series) else repr(str(found[1])[:60])
     return DataError(
-        f"the column {name!r} was a {kind} in training; row {row} holds {str(found[1])[:60]!r}: write it as in the training data",
+        f"the column {name!r} was a {kind} in training; row {row} holds {held}: write it as in the training data",
         file=file,
         row=row,
         column=name,

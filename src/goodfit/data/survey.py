@@ -160,7 +160,7 @@ def _stripped_distinct(name: str, huge: bool) -> pl.Expr:
 def _first(name: str, dtype: pl.DataType, huge: bool) -> dict[str, pl.Expr]:
     value = _value(name, dtype)
     queries = {"filled": value.count()}
-    if isinstance(dtype, pl.List):
+    if isinstance(dtype, pl.List | pl.Array):
         return queries
     queries["distinct"] = value.approx_n_unique() if huge else _distinct(value)
     if dtype == pl.String:
