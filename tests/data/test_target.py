@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import LabelEncoder, MultiLabelBinarizer, StandardScaler
 
@@ -86,6 +86,8 @@ def test_classes_as_scikit_learn_encodes_them(values: list[str]) -> None:
 
 
 @settings(max_examples=40, deadline=None)
+@example([0.0, 2.0, 1e-87, 0.0, 0.0, 0.0])
+@example([0.0, 1e9, 1e-30, 0.0, 0.0, 0.0])
 @given(st.lists(st.floats(-1e9, 1e9), min_size=6, max_size=40).filter(lambda x: max(x) - min(x) > 1))
 def test_regression_as_scikit_learn_scales_it(values: list[float]) -> None:
     dataset, part = data({"y": values}, task="regression")
@@ -93,6 +95,7 @@ def test_regression_as_scikit_learn_scales_it(values: list[float]) -> None:
     spec = detect(dataset, part).fit(dataset, rows)
     encoded = spec.encode(dataset)
     assert encoded.dtype == np.float32
+    assert np.isfinite(encoded).all()  # also where the rows of `fit` hardly differ
     column = np.array(values)[:, None]
     if np.ptp(column[rows]) > 1e-3:
         np.testing.assert_allclose(encoded, StandardScaler().fit(column[rows]).transform(column)[:, 0], rtol=1e-5, atol=1e-5)

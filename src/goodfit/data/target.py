@@ -75,13 +75,16 @@ class TargetSpec:
             return self
         values = _numbers(_columns(source, self.names)[self.names[0]], source)
         values = values if rows is None else values[rows]
-        # Summed in float64, so that 10 M large values keep their digits. A constant target has no scale: 1 leaves it as it is.
+        # Summed in float64, so that 10 M large values keep their digits. A constant target has no scale: 1 leaves it as it is. So does one whose
+        # scale float32, in which the network predicts, cannot hold.
         std = float(values.std()) if values.size else 0.0
-        return replace(self, mean=float(values.mean()) if values.size else 0.0, std=std if std > 0 and math.isfinite(std) else 1.0)
+        std = std if std >= np.finfo(np.float32).tiny and math.isfinite(std) else 1.0
+        return replace(self, mean=float(values.mean()) if values.size else 0.0, std=std)
 
     def _codes(self, column: pl.Series, source: Any) -> np.ndarray:
         if self.kind == "regression":
-            return ((_numbers(column, source) - self.mean) / self.std).astype(np.float32)
+            scaled = (_numbers(column, source) - self.mean) / self.std
+            return scaled.clip(-_LARGEST, _LARGEST).astype(np.float32)
         assert self.classes is not None
         if self.kind == "multilabel":
             return _label_matrix(column, self.classes, self.separator, source)
