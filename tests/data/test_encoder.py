@@ -347,6 +347,17 @@ def test_balance_and_weights_multiply() -> None:
     np.testing.assert_allclose(plain, [0.5, 1.5] * 40)
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "kind"),
+    [("image_size", 32, "image"), ("augment", False, "image"), ("vocabulary", 500, "text"), ("tokens", "bpe", "text")],
+)
+def test_settings_of_a_kind_that_no_column_has_are_refused(setting: str, value: Any, kind: str) -> None:
+    data = dataset(table().select("x", "c", "y"))
+    with pytest.raises(SettingError, match=f"data.{setting} has no effect, since no column is read as {kind}"):
+        fitted(data, **{setting: value})
+    fitted(data, **{setting: DataPart.model_fields[setting].default})  # as a resolved recipe writes it
+
+
 def pictures(folder: Path, count: int = 12) -> pl.DataFrame:
     rng = np.random.default_rng(0)
     for i in range(count):

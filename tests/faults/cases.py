@@ -398,6 +398,8 @@ SETTINGS = [
     setting("threads-zero", "train.threads=0", "train.threads"),
     setting("two-fractions", "data.valid_fraction=0.6 --set data.test_fraction=0.6", "fraction"),
     setting("split-and-time", "data.split=city --set data.time=age", "split|time|city"),
+    setting("vocabulary-without-texts", "data.vocabulary=500", "data.vocabulary has no effect", "text"),
+    setting("image-size-without-images", "data.image_size=32", "data.image_size has no effect", "image"),
     setting("bins-of-a-linear-network", "model.bins=8", "bins"),
     used(
         "batch-of-one-with-batch-norm", call=f"{SOUND} --set train.batch_size=1 --set model.name=mlp --set model.norm=batch", files="sound"

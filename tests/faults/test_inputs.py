@@ -30,7 +30,7 @@ KINDS = {"call", "data", "setting", "bundle", "checkpoint", "storage", "missing-
 LONGEST = 600  # characters of a sentence, paths included
 MEMORY = 1 << 30  # bytes that a refusal may add to the peak: 60,000 x 60,000 pixels would be 10 GiB
 # The smallest training there is: what is tested is the way in, not the network.
-TINY = {"train.epochs": "1", "train.threads": "1", "optim.lr": "0.01", "data.image_size": "8"}
+TINY = {"train.epochs": "1", "train.threads": "1", "optim.lr": "0.01"}
 
 
 def snapshot(folder: Path) -> dict[str, str]:
@@ -75,8 +75,12 @@ def tiny(words: list[str]) -> list[str]:
         return []
     if "--recipe" in words:
         return ["--device", "cpu", "--set", "train.threads=1"]
+    small = TINY | ({"data.image_size": "8"} if any(word.endswith("/pictures") for word in words) else {})
     sets = [
-        item for key, value in TINY.items() if not any(word.startswith(f"{key}=") for word in words) for item in ("--set", f"{key}={value}")
+        item
+        for key, value in small.items()
+        if not any(word.startswith(f"{key}=") for word in words)
+        for item in ("--set", f"{key}={value}")
     ]
     preset = [] if "--preset" in words else ["--preset", "fast"]
     device = [] if "--device" in words else ["--device", "cpu"]

@@ -26,6 +26,7 @@ from goodfit.data.target import TargetSpec
 SAMPLE_ROWS = 1_000_000  # for order statistics: their rank is then known to 0.05 %, half of one of 1,000 quantiles
 _SAMPLE_CELLS = 1 << 26  # numbers sampled over all columns, 512 MiB: a table of 1,500 columns gets 44,000 rows
 _CHUNK_CELLS = 1 << 22  # cells of a chunk, 32 MiB: wide tables are read in fewer rows at once
+_OF_KIND = {"image_size": "image", "augment": "image", "vocabulary": "text", "tokens": "text"}  # settings, and the kind that they are of
 _PAIR_TEXTS = 100_000  # texts that a byte-pair vocabulary is learned from; more change its merges little and cost minutes
 
 
@@ -163,6 +164,16 @@ def fit_image(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart,
     return encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size)
 
 
+def refuse_without_effect(settings: DataPart, columns: Sequence[Column]) -> None:
+    """Raises SettingError for a setting of images or texts where the data have none. A default that is written out has no effect either way."""
+    for name, kind in _OF_KIND.items():
+        if getattr(settings, name) != DataPart.model_fields[name].default and not named(columns, kind):
+            raise SettingError(
+                f"data.{name} has no effect, since no column is read as {kind}; leave it out, or set data.kinds.NAME={kind} for one that is",
+                value=getattr(settings, name),
+            )
+
+
 def fit_weights(dataset: Dataset, schema: Schema, target: TargetSpec, rows: np.ndarray, settings: DataPart) -> Weights:
     roles = schema.with_role("weight")
     column = roles[0].name if roles else None
@@ -227,7 +238,7 @@ def chunk_rows(columns: int) -> int:
     return int(np.clip(_CHUNK_CELLS // max(1, columns), 4_096, CHUNK))
 
 
-def named(columns: list[Column], *kinds: str) -> tuple[str, ...]:
+def named(columns: Sequence[Column], *kinds: str) -> tuple[str, ...]:
     return tuple(column.name for column in columns if column.kind in kinds)
 
 

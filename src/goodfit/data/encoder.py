@@ -29,6 +29,7 @@ from goodfit.data.encode_fit import (
     fit_numbers,
     fit_text,
     fit_weights,
+    refuse_without_effect,
     named,
     observe,
     weights_of,
@@ -93,7 +94,8 @@ class Encoder:
         """Statistics from the rows `train_rows` (0-based positions), in one pass over the data.
 
         scaling: "quantile" (a normal by quantiles, for deep networks), "standard" (mean 0, deviation 1, for linear models) or
-        "robust" (RealMLP's). Raises DataError where nothing is left to learn from, or weights are negative or not finite.
+        "robust" (RealMLP's). Raises DataError where nothing is left to learn from, or weights are negative or not finite, and SettingError for
+        settings of kinds of columns that the data do not have.
         """
         if scaling not in encode_number.SCALINGS:
             raise SettingError(f"scaling must be one of {', '.join(encode_number.SCALINGS)}; {scaling!r} was given", value=scaling)
@@ -101,6 +103,7 @@ class Encoder:
         if rows.size == 0:
             raise DataError("training needs at least one row; the training part is empty")
         columns = [column for column in schema.features if column.kind not in ("identifier", "constant")]
+        refuse_without_effect(settings, columns)
         text, images = named(columns, "text"), named(columns, "image")
         if len(images) > 1:
             raise SettingError(f"a network reads one image a row; {listed(images)} are images: leave out all but one with data.drop")
