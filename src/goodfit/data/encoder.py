@@ -29,9 +29,9 @@ from goodfit.data.encode_fit import (
     fit_numbers,
     fit_text,
     fit_weights,
-    refuse_without_effect,
     named,
     observe,
+    refuse_without_effect,
     weights_of,
 )
 from goodfit.data.encode_image import ImageEncoder
