@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from goodfit.base import recipe as module
 from goodfit.base.errors import SettingError
 from goodfit.base.recipe import Recipe, bound
 from goodfit.base.recipe import settings as all_settings
+from goodfit.base.synonyms import SYNONYMS, meant
 
 NAMES = list(all_settings())
 BOUNDED = [name for name in NAMES if bound(name) is not None]
@@ -126,7 +127,18 @@ def test_words_in_place_of_values(name: str) -> None:
     [
         ("optim.lr", "has no '='"),
         ("optim.lr=", "has no value"),
-        ("optim.learning_rate=1", r"there is no setting 'optim.learning_rate'"),
+        ("optim.learning_rate=1", r"there is no setting 'optim.learning_rate'; did you mean 'optim.lr'"),
+        ("learning_rate=1e-3", "did you mean 'optim.lr'"),
+        ("learning-rte=1e-3", "did you mean 'optim.lr'"),
+        ("lr=1e-3", "did you mean 'optim.lr'"),
+        ("train.lr=1e-3", "did you mean 'optim.lr'"),
+        ("batch=32", "did you mean 'train.batch_size'"),
+        ("epoch=3", "did you mean 'train.epochs'"),
+        ("Optimizer=adam", "did you mean 'optim.name'"),
+        ("model=mlp", "did you mean 'model.name'"),
+        ("model.layers=3", "did you mean 'model.depth'"),
+        ("random_state=1", "did you mean 'seed'"),
+        ("frobnicate=1", "'frobnicate'; `goodfit settings` lists them"),
         ("optim.momentun=0.5", r"did you mean 'optim.momentum'"),
         ("optim=1", "there is no setting 'optim'"),
         ("=1", "there is no setting ''"),
@@ -150,6 +162,14 @@ def test_mistakes_on_the_command_line(text: str, message: str) -> None:
     assert len(caught.value.message) < 400
 
 
+def test_synonyms_name_settings_that_exist_and_no_two_of_them() -> None:
+    assert set(SYNONYMS) <= set(NAMES)
+    words = [word for synonyms in SYNONYMS.values() for word in synonyms]
+    assert len(words) == len(set(words))
+    for name, synonyms in SYNONYMS.items():
+        assert {meant(word, NAMES) for word in synonyms} == {name}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -168,6 +188,8 @@ def test_mistakes_on_the_command_line(text: str, message: str) -> None:
         (b"optim: {1: 2}", "there is no setting 'optim.1'"),
         (b"optims: {lr: 1}", "in a recipe; did you mean 'optim'"),
         (b"train: {epoch: 1}", "did you mean 'train.epochs'"),
+        (b"train: {learning_rate: 1}", "did you mean 'optim.lr'"),
+        (b"learning_rate: 1", "no part 'learning_rate' in a recipe; did you mean the setting 'optim.lr'"),
         (b"!!python/object/apply:os.system ['ls']", "not YAML"),
         (b"---\nseed: 1\n---\nseed: 2", "not YAML"),
         (b"[" * 100_000, "not YAML"),
@@ -273,6 +295,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
 
 
 @settings(max_examples=150, deadline=None)
+@example(recipe=Recipe.build(None, data__weight="\x85", data__drop=("é", "\u2028")))
 @given(recipe=recipes())
 def test_a_recipe_comes_back_from_its_yaml(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("recipe") / "recipe.yaml"

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import DataPart, ModelPart, OptimPart, Part, Partner, TrainPart
+from goodfit.base.synonyms import meant
 
 Preset = Literal["fast", "good", "best"]
 _LARGEST_FILE = 1 << 20  # bytes; a recipe is a page of text
@@ -107,7 +108,11 @@ class Recipe(Part):
                 tree[part].pop(field, None)
         if self.partner is not None:
             tree["partner"] = self.partner.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-        return yaml.safe_dump({k: v for k, v in tree.items() if v != {}}, sort_keys=False, allow_unicode=True)
+        tree = {k: v for k, v in tree.items() if v != {}}
+        text = str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+        if text.replace("\n", "").isprintable():
+            return text
+        return str(yaml.safe_dump(tree, sort_keys=False))  # with escapes: YAML takes some control characters for the end of a line
 
 
 class Bound(NamedTuple):
@@ -197,7 +202,7 @@ def _put(tree: dict[str, Any], name: str, value: Any, text: str) -> None:
     known = settings()
     part, _, field = name.partition(".")
     if name not in known and not (part == "data" and field.startswith("kinds.")):
-        raise SettingError(f"there is no setting {name!r}{did_you_mean(name, known) or '; `goodfit settings` lists them'}", value=text)
+        raise SettingError(_unknown(name), value=text)
     if field:
         branch = tree.setdefault(part, {})
         if field.startswith("kinds.") and isinstance(branch, dict):
@@ -207,6 +212,14 @@ def _put(tree: dict[str, Any], name: str, value: Any, text: str) -> None:
         branch[field] = value
     else:
         tree[part] = value
+
+
+def _unknown(name: str) -> str:
+    """What is said of a setting that does not exist."""
+    known = settings()
+    setting = meant(name, known)
+    hint = f"; did you mean '{setting}'?" if setting else did_you_mean(name, known)
+    return f"there is no setting {name!r}{hint or '; `goodfit settings` lists them'}"
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -259,13 +272,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     tree = {part: branch for part, branch in tree.items() if branch is not None}
     for part, branch in tree.items():
         if part not in parts:
-            raise SettingError(
-                f"there is no part {part!r} in a recipe{did_you_mean(str(part), parts) or '; the parts are ' + ', '.join(sorted(parts))}",
-                file=path,
-            )
+            hint = did_you_mean(str(part), parts)
+            if not hint and (setting := meant(str(part), known)):
+                hint = f"; did you mean the setting '{setting}'?"
+            raise SettingError(f"there is no part {part!r} in a recipe{hint or '; the parts are ' + ', '.join(sorted(parts))}", file=path)
         for field in branch if isinstance(branch, dict) and part != "partner" else ():
             if f"{part}.{field}" not in known:
-                raise SettingError(f"there is no setting '{part}.{field}'{did_you_mean(f'{part}.{field}', known)}", file=path)
+                raise SettingError(_unknown(f"{part}.{field}"), file=path)
     return tree
 
 
@@ -307,7 +320,7 @@ def _explain(error: ValidationError) -> SettingError:
     name = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
     given, context = first.get("input"), first.get("ctx", {})
     if first["type"] == "extra_forbidden":
-        return SettingError(f"there is no setting {name!r}{did_you_mean(name, settings())}", value=name)
+        return SettingError(_unknown(name), value=name)
     if first["type"] in _LIMITS:
         must = "must be " + _LIMITS[first["type"]].format(**context)
     elif first["type"] == "literal_error":
