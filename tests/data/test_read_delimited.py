@@ -162,3 +162,22 @@ def test_large_records_across_blocks(tmp_path: Path) -> None:
     body = [f'"{long}\n{i}",{"ab"[i % 2]}' for i in range(5)]
     dataset = table(tmp_path, lines(body, "x,label"), DataPart(target=("label",), kinds={"x": "text"}))
     assert dataset.column("x").to_list() == [f"{long}\n{i}" for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x,x,label\n", "'x' is the name of columns 1 and 2"),
+        ("e\u0301,\u00e9,label\n", "'\u00e9' is the name of columns 1 and 2"),
+        ("1.5,2.5,3.5\n", "must name the columns; it holds numbers"),
+        ("title\n", "it holds one name and the rows have 3 fields"),
+        ('x,"z,label\n', "a quote that opens in the header of t.csv is never closed"),
+        (f"x,{'z' * 10_001},label\n", "longer than 10,000 characters"),
+        ("x,\0,label\n", "NUL bytes"),
+    ],
+)
+def test_a_fault_in_the_header_carries_the_first_row(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        table(tmp_path, text + "1.5,2,a\n2.5,3,b\n" * 9)
+    assert caught.value.row == 1
+    assert caught.value.file == str(tmp_path / "t.csv")

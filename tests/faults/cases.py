@@ -152,7 +152,7 @@ LINES_OF_TABLES = [
     used("blank-lines-between", "blank|empty"),
     used("multi-line-fields"),
     refused("nul-in-field", "nul", row=9),
-    refused("nul-in-header", "nul"),
+    refused("nul-in-header", "nul", row=1),
     refused("nul-padding", "nul"),
     used("latin-1", "utf-8|latin|cp1252|windows-1252|encod"),
     used("cp1252", "utf-8|latin|cp1252|windows-1252|encod"),
@@ -168,8 +168,8 @@ LINES_OF_TABLES = [
 ]
 
 HEADERS = [
-    refused("duplicate-header", "age", column="age"),
-    refused("duplicate-target-header", "label", column="label"),
+    refused("duplicate-header", "age", row=1, column="age"),
+    refused("duplicate-target-header", "label", row=1, column="label"),
     used("blank-header", "name"),
     refused("all-blank-header", "label|name"),
     used("header-with-spaces", "space"),
@@ -181,7 +181,7 @@ HEADERS = [
     refused("header-with-line-break", "lab", column="label"),
     used("header-path-name"),
     used("header-of-code"),
-    refused("very-long-header", "header", "10,000"),
+    refused("very-long-header", "header", "10,000", row=1),
 ]
 
 TARGETS = [

@@ -155,14 +155,16 @@ def _header(content: Content, separator: str) -> tuple[tuple[str, ...], list[Not
         try:
             found = next((record for record in csv.reader(handle, delimiter=separator) if any(field.strip() for field in record)), None)
         except csv.Error as error:
-            raise DataError(f"the header of {file.name} cannot be read ({error}); write the names in one line", file=file) from None
+            raise DataError(f"the header of {file.name} cannot be read ({error}); write the names in one line", file=file, row=1) from None
     if found is None:
         raise DataError(f"{file.name} holds no header and no rows; give a table with a header line and rows", file=file)
     names = [name.strip() for name in found]
     said = [Note(f"spaces around the names of columns in {file.name} were left out", str(file))] if names != found and all(names) else []
     if any(len(name) > 10_000 for name in names):
         raise DataError(
-            f"a name in the header of {file.name} is longer than 10,000 characters; is a quote unclosed in the first line?", file=file
+            f"a name in the header of {file.name} is longer than 10,000 characters; is a quote unclosed in the first line?",
+            file=file,
+            row=1,
         )
     if all(map(_is_number, names)) and names not in ([str(i) for i in range(len(names))], [str(i + 1) for i in range(len(names))]):
         raise DataError(
@@ -177,12 +179,12 @@ def _header(content: Content, separator: str) -> tuple[tuple[str, ...], list[Not
             unnamed.append(names[index])
     if unnamed:
         said.append(Note(f"{listed(unnamed)} had no name in the header of {file.name} and were named by position", str(file)))
-    refuse_duplicates(names, file)
+    refuse_duplicates(names, file, row=1)
     return tuple(names), said
 
 
-def refuse_duplicates(names: list[str], file: Path | None) -> None:
-    """Raises DataError when a name stands twice."""
+def refuse_duplicates(names: list[str], file: Path | None, *, row: int | None = None) -> None:
+    """Raises DataError when a name stands twice. row: where the names stand, 1 for a header line."""
     seen: dict[str, int] = {}
     for index, name in enumerate(names):
         if name in seen:
@@ -190,6 +192,7 @@ def refuse_duplicates(names: list[str], file: Path | None) -> None:
             raise DataError(
                 f"columns must have different names; {name!r} is the name of columns {seen[name] + 1} and {index + 1}{where}: rename one",
                 file=file,
+                row=row,
                 column=name,
             )
         seen[name] = index

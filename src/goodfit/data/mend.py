@@ -24,19 +24,18 @@ def mend(content: Content, separator: str, fields: int, limit: int, spill: Calla
         mended = rewritten(content, quoted.blocks(), limit=limit, spill=spill)
         return mended, quoted.rows, quoted.said()
     except _UnclosedQuote:
-        unclosed = quoted.rows
+        row = max(1, quoted.rows)
+        where = f"row {quoted.rows}" if quoted.rows else "the header"
     # A quote that is never closed may be a character like any other: then every row has its fields without quoting.
     plain = _Mender(content, separator, fields, csv.QUOTE_NONE)
     try:
         mended = rewritten(content, plain.blocks(), limit=limit, spill=spill)
         if not plain.short:
-            note = Note(f"the quote in row {unclosed} is never closed, so quotes were read as characters", str(content.file), unclosed)
+            note = Note(f"the quote in {where} is never closed, so quotes were read as characters", str(content.file), row)
             return mended, plain.rows, [*plain.said(), note]
     except DataError:
         pass
-    raise DataError(
-        f"a quote that opens in row {unclosed} of {content.file.name} is never closed; close or remove it", file=content.file, row=unclosed
-    )
+    raise DataError(f"a quote that opens in {where} of {content.file.name} is never closed; close or remove it", file=content.file, row=row)
 
 
 class _UnclosedQuote(Exception):
