@@ -146,6 +146,7 @@ def test_refused(case: Case, work: Path, sound_run: Path, capfd: pytest.CaptureF
     out, err = capfd.readouterr()
     assert code == 2, out or err
     assert "Traceback" not in out + err
+    assert (out + err).replace("\n", "").isprintable()
     check_refusal(case, strict(out)["error"])
     assert snapshot(work) == before, "something was written or changed"
     assert not Path(os.environ[WITNESS]).exists(), "a pickle was loaded"
@@ -162,6 +163,7 @@ def test_used(case: Case, work: Path, sound_run: Path, capfd: pytest.CaptureFixt
     out, err = capfd.readouterr()
     assert code == 0, out or err
     assert "Traceback" not in err
+    assert (out + err).replace("\n", "").isprintable()
     document = strict(out)
     assert not said(err + out, case.says), f"it was used, and not said:\n{err}\n{out}"
     assert snapshot(work / "in") == before, "the input was changed"

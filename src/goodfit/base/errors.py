@@ -1,7 +1,8 @@
 """The one tree of errors.
 
 Every error that a user can cause says in one sentence what must hold, what was given, and what to write instead,
-and carries the place (file, row, column, value) as fields, so that `--json` can print them apart.
+and carries the place (file, row, column, value) as fields, so that `--json` can print them apart. Names, cells and paths may hold anything;
+messages hold it escaped, the fields as it is.
 """
 
 from __future__ import annotations
@@ -28,11 +29,20 @@ class GoodfitError(Exception):
         value: Any = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message  # escaped
         self.file = None if file is None else str(file)
-        self.row = row  # 1-based row of the data, the header not counted
+        self.row = row  # 1-based row of the data, the header not counted; 1 also for a fault in the header line of a text table
         self.column = column
         self.value = None if value is None else str(value)[:200]
+
+    @property
+    def message(self) -> str:
+        return self._message
+
+    @message.setter
+    def message(self, text: str) -> None:
+        self._message = printable(text)
+        self.args = (self._message,)
 
     def to_json(self) -> dict[str, Any]:
         """The error as `--json` prints it: `kind`, `message` and whatever place is known."""
@@ -91,6 +101,15 @@ class TrainingError(GoodfitError):
 
     exit_code = 2
     kind = "training"
+
+
+def printable(text: str) -> str:
+    r"""The text with escapes for what a terminal would obey or hide: control codes, marks of direction, halves of surrogate pairs.
+
+    >>> print(printable("a\x1b[31mb\u202ec"))
+    a\x1b[31mb\u202ec
+    """
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

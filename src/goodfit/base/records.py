@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from goodfit.base.errors import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -73,6 +75,10 @@ class Finding:
     confidence: float = 1.0
     probe: dict[str, Any] | None = None
     gain: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("message", "remedy"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -241,12 +241,14 @@ def _call_sentence(error: Any) -> str:
 
 
 def _fail(error: dict[str, Any], as_json: bool, code: int) -> int:
+    from goodfit.base.errors import printable
+
     if as_json:
         _print_json({"error": error})
     place = ", ".join(f"{name} {error[name]}" for name in ("row", "column") if name in error and str(error[name]) not in error["message"])
     file = error.get("file")
     where = f"{file}: " if file and file not in error["message"] and Path(file).name not in error["message"] else ""
-    typer.echo(f"goodfit: {where}{error['message']}" + (f" ({place})" if place else ""), err=True)
+    typer.echo(printable(f"goodfit: {where}{error['message']}" + (f" ({place})" if place else "")), err=True)
     return code
 
 
@@ -261,7 +263,9 @@ def _bound_text(limits: Any) -> str:
 def _print_json(document: Any) -> None:
     from goodfit.base.files import plain
 
-    typer.echo(json.dumps(plain(document), ensure_ascii=False, indent=1, allow_nan=False))
+    text = json.dumps(plain(document), ensure_ascii=False, indent=1, allow_nan=False)
+    # What json.dumps leaves of what a terminal would obey, as JSON's own escapes.
+    typer.echo("".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text))
 
 
 def _show(renderable: Any) -> None:

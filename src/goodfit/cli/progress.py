@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+from goodfit.base.errors import printable
+
 _PATIENCE = 2.0  # seconds before a stage shows a bar
 
 
@@ -43,7 +45,7 @@ class Bars:
         self._bar.update(self._task, completed=self._done, values=text)
 
     def say(self, message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
+        print(printable(message), file=sys.stderr, flush=True)
 
     def _open(self) -> None:
         from rich.console import Console

@@ -24,7 +24,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 import polars as pl
 
-from goodfit.base.errors import DataError, did_you_mean
+from goodfit.base.errors import DataError, did_you_mean, printable
 
 Kind = Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "constant"]
 Role = Literal["feature", "target", "weight", "split", "group", "time", "ignored"]
@@ -113,6 +113,9 @@ class Note:
     file: str | None = None
     row: int | None = None
     column: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", printable(self.message))
 
     def to_json(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if value is not None}

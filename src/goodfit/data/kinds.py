@@ -300,7 +300,6 @@ def _locate(error: DataError, lazy: pl.LazyFrame, facts: Facts, asked: str, plac
         error.file, error.row = place(found[0])
         error.value = str(found[1])[:200]
         error.message += f", first {str(found[1])[:60]!r} in row {error.row}"
-        error.args = (error.message,)
 
 
 def _unfit(facts: Facts, asked: str, role: Role) -> DataError:

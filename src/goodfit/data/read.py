@@ -171,7 +171,7 @@ def _composed(table: Table) -> Table:
     names = tuple(normalize("NFC", name) for name in table.names)
     if names == table.names:
         return table
-    refuse_duplicates(list(names), table.file)
+    refuse_duplicates(list(names), table.file, row=1 if table.texts else None)
     return replace(table, names=names, lazy=table.lazy.rename(dict(zip(table.names, names, strict=True))))
 
 
@@ -190,9 +190,6 @@ def _named(source: Any, huge: int) -> Iterator[None]:
         yield
     except DataError as error:
         error.file = error.file or (str(file) if file else None)
-        if not error.message.isprintable():  # names of files and columns may hold anything, a terminal must not obey it
-            error.message = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in error.message)
-            error.args = (error.message,)
         raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         if file is None or file.stat().st_size <= huge:
