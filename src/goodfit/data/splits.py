@@ -41,7 +41,8 @@ def split(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) -
     """The parts of a data set. `valid_fraction` and `test_fraction` count all rows (those still to be divided, where some parts are given).
 
     Parts that are given stay as they are; a validation part that is not given is taken from the training rows, and so is a test part
-    where `test_fraction` was set. Raises DataError when a part would have no row, SettingError when the fractions leave none to train on.
+    where `test_fraction` was set. Raises DataError when a part would have no row, SettingError when the fractions leave none to train on, or count rows that are
+    given. (Folds by time use them all the same.)
     """
     if settings.valid_fraction + settings.test_fraction >= 1:
         raise SettingError(
@@ -62,6 +63,10 @@ def _given(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) 
     train, valid, test = (np.flatnonzero(dataset.part == part) for part in (TRAIN, VALID, TEST))
     if not train.size:
         raise DataError("at least one row must be for training; the given split has none, so call some rows 'train'")
+    for part, rows in (("valid", valid), ("test", test)):
+        fraction = getattr(settings, f"{part}_fraction")
+        if rows.size and fraction != DataPart.model_fields[f"{part}_fraction"].default and not dataset.schema.with_role("time"):
+            raise SettingError(f"data.{part}_fraction has no effect, since the {part} rows are given; leave it out", value=fraction)
     divider = _Divider(dataset, target, train, seed)
     column = next((f" (column {c.name!r})" for c in dataset.schema.with_role("split")), "")
     how = f"as given{column}"
