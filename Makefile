@@ -14,6 +14,8 @@ VENV := .venv
 BENCH := .venv-bench
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install --quiet -c constraints.txt
+# What builds the package is pinned too.
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 # torch goes in first and alone: an index that offers several builds of it is asked once, for the pinned version.
 TORCH := $(shell grep '^torch==' constraints.txt)
 # Two test processes of one thread each fill two cores; more threads only take turns.

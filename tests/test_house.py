@@ -202,10 +202,15 @@ def test_no_setting_comes_from_the_environment(path: Path) -> None:
 def test_each_pinned_version_is_one_that_the_project_accepts() -> None:
     from packaging.requirements import Requirement
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = document["project"]
     pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
     pinned = {name.lower().replace("_", "-"): version for name, version in pinned.items()}
-    wanted = [*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra)]
+    wanted = [
+        *document["build-system"]["requires"],
+        *project["dependencies"],
+        *(text for extra in project["optional-dependencies"].values() for text in extra),
+    ]
     for text in wanted:
         requirement = Requirement(text)
         if requirement.name != "goodfit":
@@ -227,7 +232,8 @@ def test_the_wheel_holds_the_package_and_works_without_the_repository(tmp_path: 
         str(tmp_path),
         str(ROOT),
     ]
-    done = subprocess.run(build, capture_output=True, text=True, timeout=300)
+    pinned = os.environ | {"PIP_BUILD_CONSTRAINT": str(ROOT / "constraints.txt")}
+    done = subprocess.run(build, capture_output=True, text=True, timeout=300, env=pinned)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

@@ -17,11 +17,19 @@ from goodfit.models.resnet9 import ResNet9
 from goodfit.models.transformer import Transformer
 
 
+TEXTS = [[4, 9, 2, 2, 17], [6], [11, 3, 8]]
+
+
 def stir(network: nn.Module) -> nn.Module:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return network
+
+
+def padded(texts: list[list[int]]) -> Tensor:
+    """[n, 7] the tokens of each text, then zeros."""
+    return torch.tensor([text + [0] * (7 - len(text)) for text in texts])
 
 
 def rms(x: Tensor, weight: Tensor) -> Tensor:
@@ -57,13 +65,8 @@ def naive_transformer(network: Transformer, tokens: list[int], heads: int) -> Te
 
 def test_transformer_is_its_transcription_text_by_text() -> None:
     network = stir(Transformer(20, 3, width=8, heads=2, depth=2)).double().eval()
-    texts = [[4, 9, 2, 2, 17], [6], [11, 3, 8]]
-    padded = torch.zeros(3, 7, dtype=torch.int64)
-    for row, text in enumerate(texts):
-        padded[row, : len(text)] = torch.tensor(text)
-    out = network(text=padded)
-    for row, text in enumerate(texts):
-        torch.testing.assert_close(out[row], naive_transformer(network, text, 2))
+    for row, text in zip(network(text=padded(TEXTS)), TEXTS, strict=True):
+        torch.testing.assert_close(row, naive_transformer(network, text, 2))
 
 
 def test_transformer_blocks_start_as_the_identity() -> None:
@@ -95,15 +98,10 @@ def test_gru_is_torchs_on_each_text_alone(bidirectional: bool) -> None:
             for way in ways:
                 for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
                     getattr(reference, f"{name}_l0{suffix}").copy_(getattr(way, f"{name}_l0"))
-    texts = [[4, 9, 2, 2, 17], [6], [11, 3, 8]]
-    padded = torch.zeros(3, 7, dtype=torch.int64)
-    for row, text in enumerate(texts):
-        padded[row, : len(text)] = torch.tensor(text)
-    out = network(text=padded)
-    for row, text in enumerate(texts):
+    for row, text in zip(network(text=padded(TEXTS)), TEXTS, strict=True):
         states = reference(encoder.tokens.table.weight[text][None])[0][0]
         pooled = torch.cat([states.amax(0), states.mean(0), states[-1]])
-        torch.testing.assert_close(out[row], pooled @ network.head.weight.T + network.head.bias)
+        torch.testing.assert_close(row, pooled @ network.head.weight.T + network.head.bias)
 
 
 def test_bag_starts_by_saying_nothing_and_is_linear_in_the_words() -> None:
