@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,25 @@ def test_two_classes() -> None:
         for baseline in one["targets"][0]["baselines"]:
             del baseline["seconds"]
     assert again == document
+
+
+def test_of_more_classes_than_a_matrix_shows_the_confused_pairs_are_kept() -> None:
+    stream = np.random.default_rng(0)
+    names = [f"class {i:03}" for i in range(150)]
+    truth = np.concatenate([np.arange(150), stream.integers(0, 150, 2_850)])
+    guess = np.where(stream.random(3_000) < 0.7, truth, (truth + stream.integers(1, 4, 3_000) ** 2) % 150)
+    data, target, parts = prepared(dataset({"a": stream.normal(size=3_000), "y": [names[i] for i in truth]}))
+    rows = parts.test
+    prediction = {"probability": np.eye(150)[guess[rows]] * 0.85 + 0.001}
+    (entry,) = analyse(data, target, parts, None, part="test", prediction=prediction, seed=0, seconds=60, baseline=False)["targets"]
+    expected = Counter((names[i], names[j]) for i, j in zip(truth[rows], guess[rows], strict=True) if i != j)
+    found = entry["confusion"]
+    assert (found["rows"], found["wrong"]) == (rows.size, expected.total())
+    assert [pair["count"] for pair in found["pairs"]] == [n for _, n in expected.most_common(20)]
+    for pair in found["pairs"]:
+        assert expected[pair["actual"], pair["predicted"]] == pair["count"]
+        assert pair["of"] == (truth[rows] == names.index(pair["actual"])).sum()
+    assert len(json.dumps(found)) < 2_500
 
 
 def test_a_number_with_its_interval() -> None:

@@ -239,6 +239,19 @@ def test_two_hundred_classes_are_drawn_in_part(report: Callable[[str], Path]) ->
     assert "The other 1,470 columns" in text
 
 
+def test_of_a_thousand_classes_the_confused_pairs_are_listed(tmp_path: Path) -> None:
+    classes = [f"<b>{i}" for i in range(1_000)]
+    pairs = [{"actual": classes[i], "predicted": classes[i + 1], "count": 30 - i, "of": 60} for i in range(20)]
+    target = {"name": "y", "kind": "multiclass", "classes": classes, "confusion": {"rows": 5_000, "wrong": 700, "pairs": pairs}}
+    page = build(write(tmp_path / "run", analysis={"targets": [target]})).read_text(encoding="utf-8")
+    check(page)
+    assert "700 of 5,000 rows are predicted wrong." in page
+    assert page.count("&lt;b&gt;7<") == 2
+    assert "50.0 %" in page.replace("\u202f", " ")
+    without = build(write(tmp_path / "other", analysis={"targets": [target | {"confusion": None}]})).read_text(encoding="utf-8")
+    assert len(page) - len(without) < 10_000
+
+
 NASTY = st.one_of(
     st.text(max_size=60),
     st.sampled_from(

@@ -5,7 +5,8 @@ n rows, C classes. The form, which the report reads:
 {"targets": [{"name", "kind", "classes"|None,
    "scores": {"part": "test"|"valid", "rows", "metrics": {name: {"value", "low", "high"}}},
    "baselines": [{"name", "metrics": {name: value}, "seconds", "rows"}],
-   "confusion": {"classes": [str], "counts": [[int]]}|None, "residuals": {"actual": [], "predicted": []}|None,
+   "confusion": {"classes": [str], "counts": [[int]]}|None, where C > 100 {"rows", "wrong", "pairs": [{"actual", "predicted", "count", "of"}]},
+   "residuals": {"actual": [], "predicted": []}|None,
    "calibration": {"bins": [{"low", "high", "predicted", "observed", "count"}], "error"}|None,
    "coverage": {"claimed", "observed", "half_width"}|None,
    "importance": [{"column", "drop", "low", "high"}], "importance_metric", "mistakes": [see `mistakes`],
@@ -39,7 +40,8 @@ from goodfit.evaluation.single import METRICS, single
 Predict = Callable[[Dataset], Prediction]
 
 SECONDS = 60.0  # for everything, where no limit is given
-_CLASSES = 100  # of a confusion matrix: 10,000 numbers
+_CLASSES = 100  # of a confusion matrix: 10,000 numbers; of more, the pairs that are confused most are kept
+_PAIRS = 20
 _POINTS = 2_000  # residuals that a picture shows
 _HASTE = 5.0  # seconds below which 200 resamples and fewer mistakes must do
 _SHARE = 0.6  # of the time left is for baselines, the rest for importance
@@ -130,8 +132,9 @@ def _measured(
     }
     if target.kind in ("binary", "multiclass"):
         entry["calibration"] = reliability(prediction["probability"], encoded, weight)
-        if classes is not None and len(classes) <= _CLASSES:
-            entry["confusion"] = _confusion(classes, encoded, prediction["probability"].argmax(1))
+        if classes is not None:
+            record = _confusion if len(classes) <= _CLASSES else _confused
+            entry["confusion"] = record(classes, encoded, prediction["probability"].argmax(1))
     elif target.kind == "multilabel":
         entry["labels"] = _labels(classes or (), encoded, prediction["probability"])
     elif target.kind == "regression":
@@ -149,6 +152,19 @@ def _confusion(classes: tuple[Any, ...], actual: np.ndarray, predicted: np.ndarr
     C = len(classes)
     counts = np.bincount(actual * C + predicted, minlength=C * C).reshape(C, C)
     return {"classes": [str(label) for label in classes], "counts": counts}
+
+
+def _confused(classes: tuple[Any, ...], actual: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    """The pairs of classes that are confused most. of: rows of the actual class."""
+    C, wrong = len(classes), actual != predicted
+    cells, counts = np.unique(actual[wrong] * C + predicted[wrong], return_counts=True)
+    support = np.bincount(actual, minlength=C)
+    most = np.argsort(-counts, kind="stable")[:_PAIRS]
+    pairs = [
+        {"actual": str(classes[cell // C]), "predicted": str(classes[cell % C]), "count": int(n), "of": int(support[cell // C])}
+        for cell, n in zip(cells[most], counts[most], strict=True)
+    ]
+    return {"rows": int(actual.size), "wrong": int(wrong.sum()), "pairs": pairs}
 
 
 def _labels(classes: tuple[Any, ...], encoded: np.ndarray, probability: np.ndarray) -> list[dict[str, Any]]:

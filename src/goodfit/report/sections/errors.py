@@ -13,7 +13,9 @@ from goodfit.report.sections.each import per_target
 
 _WHOLE = 30  # classes that are drawn all; a larger matrix has no readable labels and megabytes of cells
 _PART = 24  # classes of a larger matrix that are drawn: those with the most mistakes
-_CONFUSED = 10  # pairs in the table
+_CONFUSED = 10  # pairs in the table beside a matrix
+_FREQUENT = "The most frequent mistakes"
+_OF_PAIRS = ("Actual", "Taken for", "Rows", "Of the class")
 
 
 def errors(records: Records) -> Html:
@@ -24,6 +26,8 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
     confusion, residuals = target.get("confusion"), target.get("residuals")
     if confusion and confusion.get("classes"):
         return _confusion([str(name) for name in confusion["classes"]], confusion["counts"])
+    if confusion and confusion.get("pairs") is not None:
+        return _pairs(confusion)
     if residuals and residuals.get("actual"):
         return _residuals(residuals["actual"], residuals["predicted"])
     if target.get("kind") == "multilabel":
@@ -44,12 +48,7 @@ def _confusion(classes: list[str], counts: list[list[float]]) -> list[Any]:
         ((n, i, j) for i, row in enumerate(counts) for j, n in enumerate(row) if i != j and n),
         key=lambda item: (-item[0], item[1], item[2]),
     )
-    wrong = sum(n for n, _, _ in pairs)
-    said = (
-        f"{count(wrong)} of {count(sum(totals))} rows are predicted wrong."
-        if wrong
-        else f"All {count(sum(totals))} rows are predicted right."
-    )
+    said = _said(sum(n for n, _, _ in pairs), sum(totals))
     shown = list(range(len(classes)))
     if len(classes) > _WHOLE:
         mistakes = [0.0] * len(classes)
@@ -78,12 +77,22 @@ def _confusion(classes: list[str], counts: list[list[float]]) -> list[Any]:
     large = len(shown) > 12
     figure = el("figure", caption, scroll(chart, label="Confusion matrix") if large else chart, class_="chart large" if large else "chart")
     rows = [[named(classes[i], 80), named(classes[j], 80), count(n), percent(n / totals[i])] for n, i, j in pairs[:_CONFUSED]]
-    listing = (
-        table("The most frequent mistakes", ("Actual", "Taken for", "Rows", "Of the class"), rows, numeric=(2, 3))
-        if rows and len(classes) > 2
-        else _binary(classes, counts)
-    )
+    listing = table(_FREQUENT, _OF_PAIRS, rows, numeric=(2, 3)) if rows and len(classes) > 2 else _binary(classes, counts)
     return [el("p", said, class_="quiet"), el("div", figure, listing, class_="pair unequal" if large else "pair")]
+
+
+def _pairs(confusion: dict[str, Any]) -> list[Any]:
+    """Of more classes than a matrix can show, the pairs that were recorded."""
+    rows = [
+        [named(str(pair["actual"]), 80), named(str(pair["predicted"]), 80), count(pair["count"]), percent(pair["count"] / pair["of"])]
+        for pair in confusion["pairs"]
+    ]
+    said = el("p", _said(confusion["wrong"], confusion["rows"]), class_="quiet")
+    return [said, table(_FREQUENT, _OF_PAIRS, rows, numeric=(2, 3))] if rows else [said]
+
+
+def _said(wrong: float, rows: float) -> str:
+    return f"{count(wrong)} of {count(rows)} rows are predicted wrong." if wrong else f"All {count(rows)} rows are predicted right."
 
 
 def _told(pairs: list[tuple[float, int, int]], classes: list[str], totals: list[float]) -> str:
