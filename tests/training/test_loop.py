@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,9 +140,9 @@ def test_stops_when_nothing_is_gained() -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-@pytest.mark.parametrize("stop", [1, 4, 7])
+@pytest.mark.parametrize("stop", [1, 3, 4, 6, 7])
 def test_resumed_equals_uninterrupted(name: str, stop: int, tmp_path) -> None:
-    rows, plan = _rows(), Plan(epochs=4, lr=0.01, score="log_loss", factor=lambda s: 1 / (1 + s))
+    rows, plan = _rows(), Plan(epochs=4, lr=0.01, score="log_loss", factor=lambda state: 1 / (1 + state.step))
     settings = StepSettings(clip=1.0, mixup=0.2, l1=1e-4, max_norm=2.0)
     whole = _state(name)
     list(fit(whole, rows, Classes(), plan, settings, _evaluate(rows)))
@@ -157,9 +158,96 @@ def test_resumed_equals_uninterrupted(name: str, stop: int, tmp_path) -> None:
     assert Checkpoints(tmp_path).load(second) == {"history": 1}
     list(fit(second, rows, Classes(), plan, settings, _evaluate(rows)))
     assert _equal(whole, second)
+    assert (second.evaluations, second.stopper, second.seconds > 0) == (whole.evaluations, whole.stopper, True)
     assert whole.best is not None
     assert second.best is not None
     assert all(torch.equal(whole.best[k], second.best[k]) for k in whole.best)
+
+
+def _falling(ending: float = 0.5) -> Plan:
+    settings = OptimPart(schedule="wsd", warmup=0.0)
+    return Plan(
+        epochs=50, lr=0.01, score="s", factor=lambda state: schedule.factor(settings, state.step, state.total, state.ending), ending=ending
+    )
+
+
+def test_where_nothing_is_gained_the_rate_falls_from_the_best_weights() -> None:
+    rows, state = _rows(), _state()
+    state.stopper.patience = 3
+    scores, seen = iter([1.0, 0.5, 0.6, 0.7, 0.8, 0.4]), []
+
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return {"s": next(scores)}
+
+    rates, after = [], None
+    for record in fit(state, rows, Classes(), _falling(), StepSettings(), evaluate):
+        if isinstance(record, StepRecord):
+            rates.append(record.lr)
+        elif record.epoch == 5:
+            after = {name: tensor.clone() for name, tensor in state.network.state_dict().items()}
+    assert len(rates) == 18  # five epochs of three, and half of the six that led to the best weights
+    assert rates[:15] == [0.01] * 15
+    assert rates[15:] == pytest.approx([0.01, 0.01 * 2 / 3, 0.01 / 3])
+    assert after is not None
+    assert all(torch.equal(after[name], tensor) for name, tensor in seen[1].items())
+    assert state.stopper.best == 0.4
+    assert state.best is not None
+    assert all(torch.equal(state.best[name], tensor) for name, tensor in seen[-1].items())
+
+
+@pytest.mark.parametrize("stop", range(1, 19))
+def test_resumed_at_any_update_ends_in_the_same_bits(stop: int, tmp_path) -> None:
+    course, states = [1.0, 0.5, 0.6, 0.7, 0.8, 0.9], []
+    for resumed in (False, True):
+        rows, state = _rows(), _state()
+        state.stopper.patience = 3
+        scores = iter(course)
+        records: list[EpochRecord] = []
+
+        def run(state: State, scores=scores, records=records, rows=rows) -> Iterator[StepRecord | EpochRecord]:
+            for record in fit(state, rows, Classes(), _falling(), StepSettings(), lambda network: {"s": next(scores)}):
+                if isinstance(record, EpochRecord):
+                    records.append(record)
+                yield record
+
+        for record in run(state):
+            if resumed and isinstance(record, StepRecord) and record.step == stop:
+                Checkpoints(tmp_path).save(state)
+                state = _state()
+                state.stopper.patience = 3
+                Checkpoints(tmp_path).load(state)
+                break
+        if resumed:
+            list(run(state))
+        states.append((state, [(r.epoch, r.step, r.lr, r.score, r.improved) for r in records]))
+    assert _equal(states[0][0], states[1][0])
+    assert states[0][1] == states[1][1]
+
+
+def test_the_plan_follows_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Updates that become three times as slow after the plan was made: the rate still falls to its end in time."""
+    clock = _Clock()
+    monkeypatch.setattr("goodfit.training.loop.time", clock)
+    rows, state = _rows(batch_size=2), _state()
+    state.stopper.patience = None
+    plain = rows.batch
+
+    def batch(epoch: int, position: int) -> Batch:
+        clock.now += 1 if epoch == 0 else 3
+        return plain(epoch, position)
+
+    monkeypatch.setattr(rows, "batch", batch)
+    settings = OptimPart(schedule="wsd", warmup=0.0)
+    state.total = 10 * len(rows)
+    plan = Plan(
+        epochs=100, lr=0.01, score="s", deadline=100 + 10.0 * len(rows), ending=0.5,
+        factor=lambda state: schedule.factor(settings, state.step, state.total, state.ending),
+    )  # fmt: skip
+    rates = [r.lr for r in fit(state, rows, Classes(), plan, evaluate=lambda network: {"s": 1.0}) if isinstance(r, StepRecord)]
+    assert clock.now <= 100 + 10 * len(rows) + 3
+    assert len(rates) < 5 * len(rows)
+    assert rates[-1] <= 0.1 * rates[0]
 
 
 @pytest.mark.parametrize("parts", [2, 5])
@@ -219,7 +307,7 @@ def test_only_two_checkpoints_are_kept(tmp_path) -> None:
 @pytest.mark.parametrize("name", ["step", "cosine", "one-cycle", "wsd"])
 def test_schedules_reach_the_optimiser(name: str) -> None:
     rows, state, settings = _rows(), _state(), OptimPart(schedule=name, lr=0.01)  # type: ignore[arg-type]
-    plan = Plan(epochs=4, lr=0.01, score="log_loss", factor=lambda s: schedule.factor(settings, s, 12))
+    plan = Plan(epochs=4, lr=0.01, score="log_loss", factor=lambda state: schedule.factor(settings, state.step, 12))
     rates = [r.lr for r in fit(state, rows, Classes(), plan) if isinstance(r, StepRecord)]
     assert rates == [0.01 * schedule.factor(settings, s, 12) for s in range(12)]
     assert len(set(rates)) > 1

@@ -131,7 +131,8 @@ def fit_member(
     checkpoints = Checkpoints(member_folder(run, fold, count, partner=partner), every=recipe.train.checkpoint_every)
     saved = checkpoints.load(state, progress.say)
     finished = bool(saved and saved["finished"])
-    steps = saved["steps"] if saved else _affordable(recipe, state, batches, task, step_settings, deadline)
+    if saved is None:
+        state.total = _affordable(recipe, state, batches, task, step_settings, deadline)
     history = int(saved["history"]) if saved else len(run.lines("history.jsonl")) if number else 0
     run.keep_lines("history.jsonl", history)
     evaluate = _evaluation(encoded, valid_rows, weight, encoder, task, step_settings, device, seed)
@@ -139,17 +140,17 @@ def fit_member(
         epochs=recipe.train.epochs or 1,
         lr=_rate(recipe),
         score=task.score,
-        factor=lambda step: schedule.factor(recipe.optim, step, steps),
-        steps=steps,
+        factor=lambda state: schedule.factor(recipe.optim, state.step, state.total, state.ending),
         evaluate_every=EVALUATE_EVERY,
         deadline=deadline,
         valid_rows=min(len(valid_rows), VALID_ROWS),
         after=(len(valid_rows) + test_rows) / max(1, min(len(valid_rows), VALID_ROWS)),  # what it predicts when it is trained
+        ending=recipe.optim.decay_share / (1 - recipe.optim.decay_share) if recipe.optim.schedule == "wsd" else None,
     )
     name = f"training {recipe.model.name} {fold + 1}/{count}" if count > 1 else f"training {recipe.model.name}"
-    progress.stage(name, steps)
+    progress.stage(name, state.total)
     progress.advance(state.step)
-    extra = {"history": history, "steps": steps, "finished": False, "spent": 0.0}
+    extra = {"history": history, "finished": False, "spent": 0.0}
     if not finished:
         for record in fit(state, batches, task, plan, step_settings, evaluate):
             if isinstance(record, EpochRecord):

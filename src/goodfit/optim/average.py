@@ -33,6 +33,10 @@ class Average:
         share = (1 - self.decay) / (1 - self.decay**self.count)
         torch._foreach_lerp_(list(self._mean.values()), list(self._of(network).values()), share)
 
+    def restart(self) -> None:
+        """Forget the weights seen so far: the average begins anew with the next update."""
+        self.count = 0
+
     def tensors(self, network: nn.Module) -> dict[str, Tensor]:
         """The network's state dict with the averaged weights in place of its own."""
         own = {id(parameter): self._mean[name] for name, parameter in self._of(network).items()}

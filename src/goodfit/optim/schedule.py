@@ -23,8 +23,10 @@ _GAIN = 1e-4  # relative gain that counts on a plateau, as in torch
 _LOWEST = 1e-4  # a plateau's smallest factor: weights hardly move in float32 below a ten-thousandth of a useful rate
 
 
-def factor(settings: OptimPart, step: int, total: int | None) -> float:
+def factor(settings: OptimPart, step: int, total: int | None, ending: int | None = None) -> float:
     """What the base rate is multiplied with at update `step` (from 0) of `total`; in [0, 1], and above 0 while step < total.
+
+    ending: the update from which wsd falls, where that was decided on the way; by its share of the updates when None.
 
     Raises SettingError when the schedule needs to know `total` and it is None.
 
@@ -48,6 +50,8 @@ def factor(settings: OptimPart, step: int, total: int | None) -> float:
     if name == "cosine":
         return risen if step < rising else 0.5 * (1 + math.cos(math.pi * (step - rising) / max(total - rising, 1.0)))
     if name == "wsd":
+        if ending is not None:
+            return (total - step) / max(total - ending, 1)
         return min(risen, (total - step) / max(settings.decay_share * total, 1.0))
     return risen
 

@@ -24,21 +24,23 @@ WARM = 5  # updates that say nothing about the speed
 class Plan:
     """How long and how often.
 
-    epochs: passes over the data at most. steps: updates at most. evaluate_every: updates between evaluations (an epoch's end always has one).
-    lr: base rate; `factor(step)` scales it. deadline: `time.monotonic()` at which the last evaluation must be done.
+    epochs: passes over the data at most. evaluate_every: updates between evaluations (an epoch's end always has one).
+    lr: base rate; `factor(state)` scales it. deadline: `time.monotonic()` at which the last evaluation must be done.
     score: the validation metric that decides, from the task. valid_rows: rows of an evaluation, from which its first cost is guessed.
     after: work that must be done by the deadline when training has ended, in evaluations.
+    ending: what is done when the stopper has waited enough: None ends training; a number goes back to the best weights and trains on for
+    that many times the updates they took, while `factor` falls to 0.
     """
 
     epochs: int
     lr: float
     score: str
-    factor: Callable[[int], float] = lambda step: 1.0
-    steps: int | None = None
+    factor: Callable[[State], float] = lambda state: 1.0
     evaluate_every: int | None = None
     deadline: float | None = None
     valid_rows: int = 0
     after: float = 0.0
+    ending: float | None = None
 
 
 def fit(
@@ -51,16 +53,35 @@ def fit(
 ) -> Iterator[StepRecord | EpochRecord]:
     """Train until the plan ends, the stopper has waited enough, or the time is up; yield a record after each event.
 
+    `state.total` is the number of updates that the plan comes to; where there is a deadline, each evaluation sets it anew by the speed so far.
     evaluate: network -> {metric: value} on the validation rows; None trains without looking.
     The network is in training mode at every StepRecord. After the last record `state.best` holds the weights to keep.
     """
     state.network.train()
     per_epoch = len(batches)
     every = min(plan.evaluate_every or per_epoch, per_epoch)
-    clock, spent, evaluation_cost = time.monotonic(), state.seconds, 0.0
-    while state.epoch < plan.epochs and not state.stopper.done:
+    state.total = state.total or plan.epochs * per_epoch
+    clock, spent, evaluation_cost, late = time.monotonic(), state.seconds, 0.0, False
+    mark = (state.step, clock)  # the last evaluation, from which the speed is taken
+    while True:
+        if state.pending:  # first of all, so that training stopped before an evaluation goes on with it
+            begun = time.monotonic()
+            record = _evaluate(state, evaluate, plan)
+            now = time.monotonic()
+            evaluation_cost = now - begun
+            state.pending = False
+            if plan.deadline is not None and not late and mark[0] < state.step < state.total:
+                left = plan.deadline - now - (1.25 + plan.after) * evaluation_cost
+                affordable = max(1.0, left * (state.step - mark[0]) / max(now - mark[1], 1e-9))
+                state.total = int(min(plan.epochs * per_epoch if state.ending is None else state.total, state.step + affordable))
+            mark = (state.step, now)
+            if plan.ending is not None and state.stopper.done and state.ending is None and record.lr >= plan.lr:
+                _begin_ending(state, plan.ending)
+            yield record
+        if late or state.epoch >= plan.epochs or state.step >= state.total or (plan.ending is None and state.stopper.done):
+            return
         batch = batches.batch(state.epoch, state.position)
-        lr = plan.lr * plan.factor(state.step)
+        lr = plan.lr * plan.factor(state)
         if state.plateau is not None:
             lr *= state.plateau.factor
         loss = step(state, batch, task, settings, lr)
@@ -71,24 +92,31 @@ def fit(
         if state.position == per_epoch:
             state.epoch, state.position = epoch + 1, 0
         now = time.monotonic()
-        state.seconds = spent + now - clock
-        yield StepRecord(state.step, epoch, loss, lr, len(batch))
+        state.seconds, state.lr = spent + now - clock, lr
         # Before the first evaluation, half of what its rows cost in training: a forward pass is a third. The first updates are slow and do not
         # count. A quarter in hand for a slower pass.
         cost = evaluation_cost or (plan.valid_rows * state.seconds / (2 * state.rows) if state.step >= WARM else 0.0)
         late = plan.deadline is not None and now + (1.25 + plan.after) * cost >= plan.deadline
-        late = late or state.step == plan.steps
-        if late or state.position == 0 or (state.position % every == 0 and state.position + every // 2 < per_epoch):
-            record = _evaluate(state, evaluate, plan, epoch, lr)
-            evaluation_cost = time.monotonic() - now
-            yield record
-        if late:
-            return
+        ends = late or state.step >= state.total or state.position == 0
+        state.pending = ends or (state.position % every == 0 and state.position + every // 2 < per_epoch)
+        yield StepRecord(state.step, epoch, loss, lr, len(batch))
 
 
-def _evaluate(state: State, evaluate: Callable[[nn.Module], dict[str, float]] | None, plan: Plan, epoch: int, lr: float) -> EpochRecord:
+def _begin_ending(state: State, ending: float) -> None:
+    """Back to the best weights, from which the rate falls. What a falling rate finds lies deeper than what a constant one hovers over."""
+    assert state.best is not None
+    assert state.total is not None
+    state.network.load_state_dict(state.best)
+    if state.average is not None:
+        state.average.restart()
+    state.ending = state.step
+    state.total = min(state.total, state.step + max(1, round(ending * state.stopper.best_step)))
+
+
+def _evaluate(state: State, evaluate: Callable[[nn.Module], dict[str, float]] | None, plan: Plan) -> EpochRecord:
     """Score the weights, remember them when they are the best, tell stopper and plateau."""
     network = state.network
+    epoch = state.epoch - (state.position == 0)  # the one that the last update was in
     valid: dict[str, float] = {}
     if evaluate is not None:
         network.eval()
@@ -113,7 +141,7 @@ def _evaluate(state: State, evaluate: Callable[[nn.Module], dict[str, float]] | 
         valid=valid,
         score=score,
         improved=improved,
-        lr=lr,
+        lr=state.lr,
         seconds=round(state.seconds, 3),
         rows_per_second=round(state.rows / max(state.seconds, 1e-9), 1),
     )

@@ -50,8 +50,9 @@ class State:
     """Where training is.
 
     step: updates made. epoch, position: the next batch to be seen. seconds: training time so far, over all resumptions.
-    rows: rows seen so far. best: the weights and buffers of the best evaluation, on the CPU. loss_sum, loss_rows: since
-    the last evaluation. trouble: on accelerators, the first update whose loss was not finite (-1 for none), unread.
+    rows: rows seen so far. total: the update with which training ends. ending: the update at which the rate began to fall because nothing was
+    gained any more, None before. best: the weights and buffers of the best evaluation, on the CPU. loss_sum, loss_rows: since
+    the last evaluation. lr: rate of the last update. pending: whether an evaluation is due before the next one. trouble: on accelerators, the first update whose loss was not finite (-1 for none), unread.
     """
 
     network: nn.Module
@@ -66,9 +67,13 @@ class State:
     seconds: float = 0.0
     rows: int = 0
     evaluations: int = 0
+    total: int | None = None
+    ending: int | None = None
     best: dict[str, Tensor] | None = None
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     loss_rows: int = 0
+    lr: float = 0.0
+    pending: bool = False
     trouble: Tensor | None = None
 
     def snapshot(self) -> dict[str, Tensor]:
@@ -113,4 +118,4 @@ class State:
         self.best = best
 
 
-_COUNTERS = ("seed", "step", "epoch", "position", "seconds", "rows", "evaluations", "loss_rows")
+_COUNTERS = ("seed", "step", "epoch", "position", "seconds", "rows", "evaluations", "loss_rows", "total", "ending", "lr", "pending")
