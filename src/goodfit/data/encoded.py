@@ -5,7 +5,6 @@ n rows, N numbers, M categories, C channels, H height, W width, B rows of a batc
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from goodfit.base.errors import StorageError
+from goodfit.base.machine import machine_memory as machine_memory
 
 PADDING = 0  # the token that fills a text up to the longest of its batch
 SUFFIX = {"float32": "f32", "int32": "i32", "uint8": "u8"}  # end of a file's name by what it holds
@@ -95,16 +95,6 @@ class Encoded:
             target, weight = (None if tensor is None else tensor.to(device) for tensor in (self.target, self.weight))
             self._copies[device] = Encoded(inputs, target, weight, self.rows)
         return self._copies[device]
-
-
-def machine_memory() -> int:
-    """Bytes of memory that this process may use: the machine's, or the container's limit where that is smaller."""
-    limits = []
-    if hasattr(os, "sysconf"):
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with contextlib.suppress(OSError, ValueError):  # no Linux, or "max"
-        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return min(limits, default=8 << 30)  # 8 GiB: the smallest machine that people train on, where nothing can be asked
 
 
 def allocate(name: str, shape: Sequence[int], dtype: Any, folder: Path | None) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensor, FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -71,7 +71,7 @@ def describe(
     """The account of training `network` with batches of `batch_size` rows.
 
     example_inputs: keyword arguments of the network, each [B, ...] with one row or more; their values are of no matter, but texts are
-    counted at the length they have there. optimiser: its name in the recipe. bfloat16: under autocast. The network is not changed.
+    counted at the length they have there. optimiser: its name in the recipe. bfloat16: under autocast. The network is not changed, and may be one of shapes alone.
     Raises SettingError for an unknown optimiser. The network may not branch on the values of its inputs.
 
     >>> describe(nn.Linear(3, 2), {"input": torch.zeros(1, 3)}, 10, "sgd").multiply_adds
@@ -111,7 +111,7 @@ def _update(
     network: nn.Module, shapes: Mapping[str, tuple[int, ...]], example: Mapping[str, Tensor], optimiser: str, bfloat16: bool
 ) -> Account:
     """One update of a shapes-only copy of the network: its rows and its memory."""
-    fake = FakeTensorMode()
+    fake = next((p.fake_mode for p in network.parameters() if isinstance(p, FakeTensor)), None) or FakeTensorMode()
     with FakeCopyMode(fake):
         twin = copy.deepcopy(network).train()
     device = next((p.device for p in twin.parameters()), torch.device("cpu"))

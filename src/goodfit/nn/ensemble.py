@@ -68,4 +68,4 @@ def first_adapter_(adapter: Tensor, sections: Sequence[int], kind: str) -> Tenso
     if kind == "signs":
         drawn = torch.where(drawn < 0, -1.0, 1.0).to(adapter.dtype)
     repeats = torch.tensor(list(sections), device=adapter.device)
-    return adapter.copy_(drawn.repeat_interleave(repeats, 1))
+    return adapter.copy_(drawn.repeat_interleave(repeats, 1, output_size=adapter.shape[1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,8 @@ class PiecewiseLinearEncoding(nn.Module):
     def __init__(self, bins: Sequence[Tensor]) -> None:
         super().__init__()
         for number, edges in enumerate(bins):
-            if edges.dim() != 1 or len(edges) < 2 or not bool((edges.diff() > 0).all()) or not bool(edges.isfinite().all()):
+            values = edges.tolist() if edges.dim() == 1 else []
+            if len(values) < 2 or not all(a < b for a, b in pairwise(values)) or not all(map(math.isfinite, values)):
                 raise InputError(
                     f"the bins of number {number + 1} must be two or more finite, increasing edges; got {edges.tolist()[:8]}; leave constant columns out"
                 )
