@@ -16,7 +16,6 @@ from goodfit.models.mixed import Mixed
 from goodfit.models.resnet9 import ResNet9
 from goodfit.models.transformer import Transformer
 
-
 TEXTS = [[4, 9, 2, 2, 17], [6], [11, 3, 8]]
 
 
