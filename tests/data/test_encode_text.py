@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from goodfit.base.errors import BundleError, MissingExtra, SettingError
 from goodfit.data import encode_text
 from goodfit.data.encode_category import Tally
+from goodfit.data.encode_grams import BUCKETS, letter_runs
 from goodfit.data.encode_text import END, SPECIAL, UNKNOWN, TextEncoder, pairs_from, share, split_words, words_from
 
 WORDS = ("one", "two", "three")
@@ -59,6 +60,34 @@ def test_encoding_equals_naive_python(texts: list[list[str | None]], limit: int)
     assert ids.dtype == np.int32
     assert lengths.min() >= 1
     assert lengths.max() <= limit
+
+
+@given(st.lists(st.tuples(text, text), min_size=1, max_size=8), st.integers(6, 40))
+def test_runs_of_letters_follow_the_words_and_share_the_room(texts: list[tuple[str | None, str | None]], limit: int) -> None:
+    frame = pl.DataFrame(texts, schema={"a": pl.String, "b": pl.String}, orient="row")
+    base = SPECIAL + len(WORDS)
+    encoder = TextEncoder(("a", "b"), "word", WORDS, limit, grams=3)
+    assert encoder.vocabulary == base + BUCKETS
+    ids, lengths = encoder.encode(frame)
+    buckets, counts = letter_runs([frame["a"].fill_null(""), frame["b"].fill_null("")], 3)
+    runs = split(buckets + base, counts)
+    for row, found, grams in zip(texts, split(ids, lengths), runs, strict=True):
+        words = [len((part or "").split()) for part in row]
+        kept = naive_share([*words, len(grams)], limit - 2)
+        assert found[: kept[0] + kept[1] + 2] == naive([list(row)], kept[0] + kept[1] + 2)[0]
+        assert found[kept[0] + kept[1] + 2 :] == grams[: kept[2]]
+
+
+def test_an_empty_text_has_a_token_beside_runs_too() -> None:
+    ids, lengths = TextEncoder(("a",), "word", WORDS, 8, grams=3).encode(pl.DataFrame({"a": ["", None, " \n  ", "one"]}))
+    assert split(ids, lengths)[:3] == [[END]] * 3
+    assert lengths[3] == 1 + 3  # the word; on, ne, one
+
+
+def test_an_encoder_from_before_runs_of_letters_is_read() -> None:
+    document = TextEncoder(("a",), "word", WORDS, 8).to_json()
+    del document["grams"]
+    assert TextEncoder.from_json(document) == TextEncoder(("a",), "word", WORDS, 8)
 
 
 def test_long_tables_are_encoded_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,7 @@ def test_loading_gives_an_encoder_of_the_same_bits(tmp_path: Path) -> None:
     for name, encoder in {
         "words": fitted(data, balance="classes"),
         "pairs": fitted(data, tokens="bpe", vocabulary=300, scaling="robust"),
+        "runs of letters": fitted(data, grams=3),
     }.items():
         folder = tmp_path / name
         folder.mkdir()

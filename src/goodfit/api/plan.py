@@ -50,7 +50,7 @@ HABITS: dict[str, Habit] = {
     "realmlp": Habit("adamw", 4e-2, 1e-2, "cosine", 0.0, None, 256, 256, batch=256, beta2=0.95),
     "mixed": Habit("adamw", 1e-3, 1e-3, "constant", 0.0, 1.0, 60, 8, batch=64),
     "resnet9": Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1),
-    "bag": Habit("adamw", 1e-2, 0.0, "cosine", 0.05, None, 10, 10, batch=64),
+    "bag": Habit("adamw", 2e-2, 0.0, "cosine", 0.05, None, 10, 10, batch=64),
     "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
 }
@@ -76,8 +76,9 @@ PATIENCE = {"fast": 0.5, "good": 1.0, "best": 1.0}  # times the family's
 
 
 def data_settings(recipe: Recipe, name: str) -> DataPart:
-    """The recipe's data part, with the length of texts that suits the network where none was given."""
-    return recipe.data if recipe.given("data.max_tokens") else recipe.data.model_copy(update={"max_tokens": MAX_TOKENS.get(name, 256)})
+    """The recipe's data part, with the length of texts and the runs of letters that suit the network where none were given."""
+    tokens = recipe.data.max_tokens if recipe.given("data.max_tokens") else MAX_TOKENS.get(name, 256)
+    return recipe.data.model_copy(update={"max_tokens": tokens, "grams": catalogue.grams(name, recipe.data.grams)})
 
 
 def network_name(recipe: Recipe, schema: Schema, rows: int) -> str:
@@ -137,7 +138,8 @@ def _resolved(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, o
     settings |= catalogue.checked(name, given)
     habit = HABITS[name]
     optim = recipe.optim
-    changes: dict[str, Any] = {"model__name": name, "data__max_tokens": data_settings(recipe, name).max_tokens} | {
+    data = data_settings(recipe, name)
+    changes: dict[str, Any] = {"model__name": name, "data__max_tokens": data.max_tokens, "data__grams": data.grams} | {
         f"model__{key}": value for key, value in settings.items()
     }
     optimiser = optim.name or habit.optim

@@ -75,6 +75,12 @@ class DataPart(Part):
     vocabulary: int = Field(default=30_000, ge=100, le=1_000_000, description="largest number of tokens learned from the training rows")
     tokens: Literal["word", "bpe"] = Field(default="word", description="kind of vocabulary; bpe needs the extra 'text'")
     max_tokens: int = Field(default=256, ge=4, le=65_536, description="tokens of a text that the network sees; the rest is cut")
+    grams: int | None = Field(
+        default=None,
+        ge=0,
+        le=8,
+        description="runs of 2 to this many letters are read beside the tokens of a text; 0 for none, by the network when None",
+    )
     memory: float | None = Field(
         default=None, gt=0, description="GiB of encoded data that stay in memory; more is memory-mapped. A quarter of the machine when None"
     )

@@ -142,13 +142,13 @@ def fit_text(dataset: Dataset, seen: Seen, text: tuple[str, ...], rows: np.ndarr
     if not text:
         return None
     if settings.tokens == "word":
-        return TextEncoder(text, "word", encode_text.words_from(seen.words, settings.vocabulary), settings.max_tokens)
+        return TextEncoder(text, "word", encode_text.words_from(seen.words, settings.vocabulary), settings.max_tokens, settings.grams or 0)
     some = rows
     if rows.size > _PAIR_TEXTS:
         some = np.sort(numpy_stream(seed, "sample", "texts").choice(rows, _PAIR_TEXTS, replace=False))
     frames = (dataset.take(some[start : start + encode_text.TEXTS], text) for start in range(0, some.size, encode_text.TEXTS))
     model = encode_text.pairs_from((frame[name] for frame in frames for name in text), settings.vocabulary)
-    return TextEncoder(text, "bpe", model, settings.max_tokens)
+    return TextEncoder(text, "bpe", model, settings.max_tokens, settings.grams or 0)
 
 
 def fit_image(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart, seed: int, notes: list[Note]) -> ImageEncoder:

@@ -1,6 +1,7 @@
 """Texts to token ids, with a vocabulary learned from the training rows.
 
-n rows, k text columns, T tokens at most per row. Ids: 0 padding, 1 unknown, 2 end of a column, then the tokens by falling frequency.
+n rows, k text columns, T tokens at most per row. Ids: 0 padding, 1 unknown, 2 end of a column, then the tokens by falling frequency, then the
+runs of letters where they are asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import polars as pl
 
 from goodfit.base.errors import BundleError, MissingExtra, SettingError
 from goodfit.data.encode_category import Tally
+from goodfit.data.encode_grams import BUCKETS, letter_runs
 
 UNKNOWN, END = 1, 2
 SPECIAL = 3  # ids below are no tokens
@@ -31,19 +33,25 @@ _WORD = rf"[{_UNSPACED}]|[\w--[{_UNSPACED}]]+(?:['’][\w--[{_UNSPACED}]]+)?|[^\
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """The text columns, one after the other, as one sequence of token ids.
+    """The text columns, one after the other, as one sequence of token ids; behind them the runs of letters that occur in them, each once.
 
     kind: "word" or "bpe". model: the words of "word", or the tokenizer of "bpe" as the JSON text of the `tokenizers` library.
+    max_tokens: of a row, runs of letters included: these and the texts share the room. grams: letters of the longest runs (see letter_runs), 0 for none.
     """
 
     columns: tuple[str, ...]
     kind: Literal["word", "bpe"]
     model: tuple[str, ...] | str
     max_tokens: int
+    grams: int = 0
 
     @property
     def vocabulary(self) -> int:
         """Number of ids, the special ones included."""
+        return self._tokens + (BUCKETS if self.grams else 0)
+
+    @property
+    def _tokens(self) -> int:
         return SPECIAL + len(self.model) if isinstance(self.model, tuple) else self._tokenizer.get_vocab_size()
 
     def encode(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -53,19 +61,27 @@ class TextEncoder:
         return ids, np.concatenate([np.zeros(0, np.int64), *(piece[1] for piece in pieces)])
 
     def to_json(self) -> dict[str, Any]:
-        return {"columns": self.columns, "kind": self.kind, "model": self.model, "max_tokens": self.max_tokens}
+        return {"columns": self.columns, "kind": self.kind, "model": self.model, "max_tokens": self.max_tokens, "grams": self.grams}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> TextEncoder:
         model = document["model"]
-        return cls(tuple(document["columns"]), document["kind"], model if isinstance(model, str) else tuple(model), document["max_tokens"])
+        words = model if isinstance(model, str) else tuple(model)
+        return cls(tuple(document["columns"]), document["kind"], words, document["max_tokens"], document.get("grams", 0))
 
     def _encode(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        known = [self._ids(frame[name].fill_null("")) for name in self.columns]
-        end = int(len(self.columns) > 1)  # one column needs no mark of its end, unless it is empty
-        kept = share(np.stack([lengths for _, lengths in known], axis=1), self.max_tokens - end * len(self.columns))  # n k
-        widths = np.maximum(kept + end, int(len(self.columns) == 1))  # n k: an empty text gets one END
-        starts = np.cumsum(widths).reshape(widths.shape) - widths  # n k: where each text of each row begins
+        texts = [frame[name].fill_null("") for name in self.columns]
+        known = [self._ids(column) for column in texts]
+        k = len(known)
+        end = np.full(k, int(k > 1))  # one column needs no mark of its end, unless it is empty
+        least = np.full(k, int(k == 1))  # an empty text gets one END
+        if self.grams:
+            buckets, counts = letter_runs(texts, self.grams)
+            known.append((buckets + np.int32(self._tokens), counts))
+            end, least = np.append(end, 0), np.append(least, 0)
+        kept = share(np.stack([lengths for _, lengths in known], axis=1), self.max_tokens - int(end.sum()))  # n k, or k + 1 with grams
+        widths = np.maximum(kept + end, least)  # as kept
+        starts = np.cumsum(widths).reshape(widths.shape) - widths  # as kept: where each part of each row begins
         ids = np.full(int(widths.sum()), END, np.int32)
         for column, (tokens, lengths) in enumerate(known):
             within = np.arange(tokens.size) - np.repeat(np.cumsum(lengths) - lengths, lengths)
