@@ -47,6 +47,7 @@ CASES = [
     Case("realmlp", TABLE, ("model.name=realmlp", "train.epochs=15")),
     Case("tabm-members", TABLE, ("model.name=tabm", "model.width=16", "train.members=3", "train.epochs=4")),
     Case("two-networks", TABLE, ("model.name=tabm", "model.width=16", "train.members=2", "train.epochs=4", "partner={model: {name: mlp, width: 32}, train: {epochs: 8}}")),
+    Case("side-by-side", TABLE, ("model.name=tabm", "model.width=16", "train.members=2", "train.epochs=20", "train.workers=2", "partner={model: {name: mlp, width: 32}, train: {epochs: 30}}")),
     Case("resnet9", "pictures", ("model.name=resnet9", "model.width=4", "data.image_size=16", "train.epochs=6", "train.precision=float32", "train.channels_last=no")),
     Case("transformer", "texts", ("model.name=transformer", "model.width=32", "model.depth=1", "train.epochs=4")),
     Case("gru", "texts", ("model.name=gru", "model.width=16", "train.epochs=4")),

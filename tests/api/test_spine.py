@@ -12,7 +12,7 @@ import pytest
 import goodfit as gf
 from goodfit.cli.main import main
 
-FAST = ["--set", "train.epochs=3", "--set", "model.width=16", "--set", "model.members=4", "--set", "optim.lr=0.003"]
+FAST = ["--set", "train.epochs=4", "--set", "model.width=16", "--set", "model.members=4", "--set", "optim.lr=0.003"]
 
 
 def table(rows: int = 400, seed: int = 0) -> pl.DataFrame:

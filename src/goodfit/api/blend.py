@@ -24,14 +24,21 @@ def member_weights(fitted: list[Fitted]) -> list[float]:
 
 
 def useful(fitted: list[Fitted], *, partner: bool) -> bool:
-    """Whether the network has enough say so far to be trained on another fold."""
+    """Whether the network has enough say so far to be trained on another fold; it has until both were trained on one."""
+    if not _pairs(fitted):
+        return True
     share = partner_weight(fitted)
     return (share if partner else 1 - share) >= LEAST
 
 
+def _pairs(fitted: list[Fitted]) -> list[tuple[Fitted, Fitted]]:
+    """The partner and the main network of each fold that has both."""
+    return [(a, b) for a in fitted for b in fitted if a.partner and not b.partner and a.fold == b.fold]
+
+
 def partner_weight(fitted: list[Fitted]) -> float:
     """The weight of the partner's predictions: of those with the best validation scores, over the folds that both networks have, the most even."""
-    pairs = [(a, b) for a in fitted for b in fitted if a.partner and not b.partner and a.fold == b.fold]
+    pairs = _pairs(fitted)
     if not pairs:
         return float(all(result.partner for result in fitted))
     task = pairs[0][0].member.task

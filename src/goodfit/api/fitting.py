@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,9 +41,48 @@ EVALUATE_EVERY = 2_000  # updates at most between evaluations: a long epoch is l
 MEASURING = (0.08, 0.2)  # share of the time left by which precision, then the rate, are decided
 
 
+@dataclass(frozen=True)
+class Job:
+    """One network to train on one fold of `count`.
+
+    partner: whether it is the run's second network. recipe: the network's own. begun: `time.monotonic()` at which the run began, deadline: at
+    which training must end. test_rows: how many rows the network will have to score by then. alone: whether it is the run's only network.
+    """
+
+    recipe: Recipe
+    fold: int
+    count: int
+    partner: bool
+    begun: float
+    deadline: float | None
+    test_rows: int
+    alone: bool
+
+    @property
+    def folder(self) -> str:
+        """Where its checkpoints lie, below `checkpoints/`; in that folder itself where it is alone."""
+        return "" if self.alone else f"partner-{self.fold}" if self.partner else str(self.fold)
+
+    @property
+    def history(self) -> str:
+        """The record of its epochs, below the run folder."""
+        return "history.jsonl" if self.alone else f"checkpoints/{self.folder}/history.jsonl"
+
+
+@dataclass
+class Fold:
+    """Rows to learn from and rows to judge by, encoded; weight: [n] of all rows, for scores: the user's own, without the balance of classes."""
+
+    encoder: Encoder
+    encoded: Encoded
+    train_rows: np.ndarray
+    valid_rows: np.ndarray
+    weight: np.ndarray | None
+
+
 @dataclass
 class Fitted:
-    """A trained member, its fold, its validation rows and what it predicts there (with the best weights).
+    """A trained member, its fold, the record of its epochs, its validation rows and what it predicts there (with the best weights).
 
     target: [v, ...] of the validation rows, as the encoder has it. scoring: seconds that the test rows will take. partner: whether it is the second network of its fold.
     """
@@ -52,6 +90,7 @@ class Fitted:
     member: Member
     fold: int
     partner: bool
+    history: str
     rows: np.ndarray
     target: np.ndarray
     prediction: dict[str, np.ndarray]
@@ -66,40 +105,14 @@ def member_seed(seed: int, index: int) -> int:
     return seed if index == 0 else derive(seed, "member", index) % 2**53
 
 
-def member_folder(run: RunFolder, fold: int, count: int, *, partner: bool) -> Path:
-    """Where the checkpoints of a member lie. count: folds."""
-    return run.path / "checkpoints" / (f"partner-{fold}" if partner else str(fold) if count > 1 else "")
+def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, keep: Callable[[Recipe], None], progress: Progress) -> Fitted:
+    """Train the network of the job, going on from its checkpoints where there are any.
 
-
-def fit_member(
-    run: RunFolder,
-    recipe: Recipe,
-    encoder: Encoder,
-    encoded: Encoded,
-    train_rows: np.ndarray,
-    valid_rows: np.ndarray,
-    weight: np.ndarray | None,
-    *,
-    number: int,
-    fold: int,
-    count: int,
-    partner: bool,
-    begun: float,
-    deadline: float | None,
-    test_rows: int,
-    device: torch.device,
-    keep: Callable[[Recipe], None],
-    progress: Progress,
-) -> tuple[Fitted, Recipe]:
-    """Train the network of `recipe` on a fold of `count`, going on from its checkpoints where there are any.
-
-    weight: [n] of all rows, for scores: the user's own, without the balance of classes that training may add.
-    test_rows: how many rows the network will have to score by the deadline. partner: whether this is the run's second network. number: how many members have been trained before it.
-
-    What the recipe leaves to measurement, precision and rate, is measured; the recipe that comes back holds them, and `keep` was given it
-    before training began.
+    What the recipe leaves to measurement, precision and rate, is measured; `keep` is given the recipe with them before training begins.
     """
-    seed = derive(member_seed(recipe.seed, fold), "member", "partner") % 2**53 if partner else member_seed(recipe.seed, fold)
+    recipe, encoder, encoded, valid_rows = job.recipe, fold.encoder, fold.encoded, fold.valid_rows
+    seed = member_seed(recipe.seed, job.fold)
+    seed = derive(seed, "member", "partner") % 2**53 if job.partner else seed
     spec = encoder.target.to_json()
     task = tasks.build(spec | {"label_smoothing": recipe.train.label_smoothing})
     inputs = encoder.inputs
@@ -108,13 +121,13 @@ def fit_member(
     model = {"name": recipe.model.name, "settings": catalogue.taken(recipe.model), "inputs": inputs}
     member = Member.build(encoder, model, task.outputs, bins)
     network = member.network.to(device)
-    batches = _training_batches(encoded, train_rows, recipe, encoder, seed, device)
+    batches = _training_batches(encoded, fold.train_rows, recipe, encoder, seed, device)
     step_settings = StepSettings(
         accumulate=recipe.train.accumulate, mixup=recipe.train.mixup, l1=recipe.optim.l1, l2=recipe.optim.l2,
         clip=recipe.optim.clip, max_norm=recipe.optim.max_norm,
     )  # fmt: skip
     if recipe.optim.lr is None or recipe.train.precision == "auto" or recipe.train.channels_last == "auto":
-        recipe = _measured(recipe, network, batches, task, step_settings, seed, deadline, progress)
+        recipe = _measured(recipe, network, batches, task, step_settings, seed, job.deadline, progress)
     keep(recipe)
     step_settings = replace(step_settings, bfloat16=recipe.train.precision == "bfloat16", channels_last=recipe.train.channels_last == "yes")
     member.bfloat16, member.channels_last = step_settings.bfloat16, step_settings.channels_last
@@ -128,40 +141,41 @@ def fit_member(
         schedule.Plateau(recipe.optim, maximise=task.maximise) if recipe.optim.schedule == "plateau" else None,
         seed=seed,
     )
-    checkpoints = Checkpoints(member_folder(run, fold, count, partner=partner), every=recipe.train.checkpoint_every)
+    checkpoints = Checkpoints(run.path / "checkpoints" / job.folder, every=recipe.train.checkpoint_every)
     saved = checkpoints.load(state, progress.say)
     finished = bool(saved and saved["finished"])
     if saved is None:
-        state.total = _affordable(recipe, state, batches, task, step_settings, deadline)
-    history = int(saved["history"]) if saved else len(run.lines("history.jsonl")) if number else 0
-    run.keep_lines("history.jsonl", history)
-    evaluate = _evaluation(encoded, valid_rows, weight, encoder, task, step_settings, device, seed)
+        state.total = _affordable(recipe, state, batches, task, step_settings, job.deadline)
+    history = int(saved["history"]) if saved else 0
+    checkpoints.folder.mkdir(parents=True, exist_ok=True)
+    run.keep_lines(job.history, history)
+    evaluate = _evaluation(encoded, valid_rows, fold.weight, encoder, task, step_settings, device, seed)
     plan = Plan(
         epochs=recipe.train.epochs or 1,
         lr=_rate(recipe),
         score=task.score,
         factor=lambda state: schedule.factor(recipe.optim, state.step, state.total, state.ending),
         evaluate_every=EVALUATE_EVERY,
-        deadline=deadline,
+        deadline=job.deadline,
         valid_rows=min(len(valid_rows), VALID_ROWS),
-        after=(len(valid_rows) + test_rows) / max(1, min(len(valid_rows), VALID_ROWS)),  # what it predicts when it is trained
+        after=(len(valid_rows) + job.test_rows) / max(1, min(len(valid_rows), VALID_ROWS)),  # what it predicts when it is trained
         ending=recipe.optim.decay_share / (1 - recipe.optim.decay_share) if recipe.optim.schedule == "wsd" else None,
     )
-    name = f"training {recipe.model.name} {fold + 1}/{count}" if count > 1 else f"training {recipe.model.name}"
+    name = f"training {recipe.model.name} {job.fold + 1}/{job.count}" if job.count > 1 else f"training {recipe.model.name}"
     progress.stage(name, state.total)
     progress.advance(state.step)
     extra = {"history": history, "finished": False, "spent": 0.0}
     if not finished:
         for record in fit(state, batches, task, plan, step_settings, evaluate):
             if isinstance(record, EpochRecord):
-                run.append("history.jsonl", record.to_json() | {"member": number})
+                run.append(job.history, record.to_json() | {"member": 0})
                 extra["history"] += 1
                 progress.advance(0, epoch=record.epoch, loss=record.train_loss, **{task.score: record.score})
             else:
                 progress.advance()
             if checkpoints.due():
-                checkpoints.save(state, extra | {"spent": time.monotonic() - begun})
-        checkpoints.save(state, extra | {"spent": time.monotonic() - begun, "finished": True})
+                checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun})
+        checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun, "finished": True})
     assert state.best is not None
     network.load_state_dict(state.best)
     network.eval()
@@ -169,12 +183,13 @@ def fit_member(
     prediction = predict_rows(
         network, _ordered(encoded, valid_rows, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
     )
-    scoring = (time.monotonic() - now) * test_rows / max(1, len(valid_rows))
+    scoring = (time.monotonic() - now) * job.test_rows / max(1, len(valid_rows))
     assert encoded.target is not None
     target = encoded.target[torch.from_numpy(valid_rows)].cpu().numpy()
     return Fitted(
-        member, fold, partner, valid_rows, target, prediction, scoring, state.stopper.best, state.stopper.best_epoch + 1, state.epoch
-    ), recipe
+        member, job.fold, job.partner, job.history, valid_rows, target, prediction, scoring,
+        state.stopper.best, state.stopper.best_epoch + 1, state.epoch,
+    )  # fmt: skip
 
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:

@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,11 @@ class RunFolder:
 
     def keep_lines(self, name: str, count: int) -> None:
         """Cut a JSON Lines record to its first `count` lines, those that the checkpoint knows."""
-        kept = self.lines(name)[:count]
-        write_bytes(self.path / name, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept).encode())
+        self.write_lines(name, self.lines(name)[:count])
+
+    def write_lines(self, name: str, lines: Iterable[dict[str, Any]]) -> None:
+        """Write a JSON Lines record anew."""
+        write_bytes(self.path / name, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
 
 
 def new_folder(out: str | Path | None, name: str) -> Path:

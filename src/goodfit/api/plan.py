@@ -11,9 +11,12 @@ from typing import Any
 
 import torch
 
+from goodfit.base.errors import SettingError
+from goodfit.base.machine import machine_memory
 from goodfit.base.parts import DataPart
 from goodfit.base.recipe import Recipe
 from goodfit.data.dataset import Schema
+from goodfit.data.encoded import Encoded
 from goodfit.models import catalogue
 
 
@@ -45,7 +48,7 @@ HABITS: dict[str, Habit] = {
     # A constant rate with averaged weights, which falls to 0 only where the time ends before the gain does. Against TabM's own constant rate without
     # an average: letter 0.0285 for 0.036, satellite 0.077 for 0.084, ames 0.125 for 0.129
     # (test error, one seed: trials, not results). The rates are about the largest that help.
-    "mlp": Habit("adamw", 3e-3, 3e-2, "wsd", 0.0, 1.0, 400, 10, ema=0.998),
+    "mlp": Habit("adamw", 4e-3, 3e-2, "wsd", 0.0, 1.0, 400, 10, ema=0.998),
     "tabm": Habit("adamw", 3e-3, 3e-4, "wsd", 0.0, 1.0, 400, 10, ema=0.998),
     "realmlp": Habit("adamw", 4e-2, 1e-2, "cosine", 0.0, None, 256, 256, batch=256, beta2=0.95),
     "mixed": Habit("adamw", 1e-3, 1e-3, "constant", 0.0, 1.0, 60, 8, batch=64),
@@ -72,6 +75,10 @@ FOLDS = 6
 MANY_ROWS = 1_000_000  # from here on one split serves as well as folds do
 # Shares of the time left that the two networks may take on the first fold: what is left then goes to the other folds.
 FIRST = {"partner": 0.25, "main": 0.5}
+# Networks side by side in processes of their own: each takes four seconds to start and its own copy of the rows.
+ROWS_OF_A_WORKER, LIMIT_OF_A_WORKER = 1_000, 20.0
+MEMORY_OF_WORKERS, MEMORY_OF_A_WORKER = 0.5, 1 << 29  # share of the machine's, and the bytes that one takes without its rows
+NEVER = 100_000  # the largest patience
 PATIENCE = {"fast": 0.5, "good": 1.0, "best": 1.0}  # times the family's
 
 
@@ -159,13 +166,33 @@ def _resolved(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, o
     epochs = recipe.train.epochs
     changes["train__epochs"] = epochs or habit.epochs
     if recipe.train.patience is None:
-        changes["train__patience"] = max(2, int(habit.patience * PATIENCE[recipe.preset])) if epochs is None else epochs + 1
+        changes["train__patience"] = max(2, int(habit.patience * PATIENCE[recipe.preset])) if epochs is None else min(epochs + 1, NEVER)
     batch = recipe.train.batch_size or habit.batch or max(batch_by_rows(rows), MLP_BATCH if name == "mlp" else 1)
     changes["train__batch_size"] = batch
     if habit.ema is not None and not recipe.given("optim.ema"):
         changes["optim__ema"] = average_decay(habit.ema, rows, None if epochs is None else epochs * max(rows // batch, 1))
     changes |= {"train__time_limit": limit, "train__members": members, "train__threads": threads}
     return recipe.with_(**{key: value for key, value in changes.items() if value is not None})
+
+
+def worker_count(recipe: Recipe, encoded: Encoded, rows: int, device: torch.device) -> int:
+    """Processes that train the networks of a resolved recipe: as many as there are networks and threads, where it is worth starting them.
+
+    Raises SettingError where several were asked for and cannot be had.
+    """
+    asked = recipe.train.workers
+    if device.type != "cpu":
+        if asked is not None and asked > 1:
+            raise SettingError(f"train.workers={asked} is for networks on the CPU; device is {device}, leave it out", value=asked)
+        return 1
+    networks = (recipe.train.members or 1) * (1 if recipe.partner is None else 2)
+    if networks == 1 or asked is not None:
+        return min(asked or 1, networks)
+    limit = recipe.train.time_limit
+    if rows < ROWS_OF_A_WORKER or encoded.folder is not None or (limit is not None and limit < LIMIT_OF_A_WORKER):
+        return 1
+    room = int(MEMORY_OF_WORKERS * machine_memory() / (encoded.nbytes() + MEMORY_OF_A_WORKER))
+    return max(1, min(networks, recipe.train.threads or torch.get_num_threads(), room))
 
 
 def average_decay(usual: float, rows: int, updates: int | None) -> float | None:
@@ -186,5 +213,5 @@ def usual_rate(recipe: Recipe) -> float:
     habit = HABITS[recipe.model.name or ""]
     if recipe.optim.name == habit.optim or {recipe.optim.name, habit.optim} <= {"adam", "adamw", "rmsprop", "muon"}:
         # The noise of a gradient falls with the root of the batch, and with it the rate that is too large (Krizhevsky 2014).
-        return habit.lr * ((recipe.train.batch_size or 512) / 512) ** 0.5 if recipe.model.name == "mlp" else habit.lr
+        return habit.lr * (min(recipe.train.batch_size or 256, 256) / 256) ** 0.5 if recipe.model.name == "mlp" else habit.lr
     return {"sgd": 0.05, "adagrad": 0.02}.get(recipe.optim.name or "", 1e-3)

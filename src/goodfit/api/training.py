@@ -10,20 +10,19 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from goodfit import __version__
-from goodfit.api.blend import member_weights, useful
-from goodfit.api.fitting import Fitted, clear_cache, fit_member, member_folder, member_seed
+from goodfit.api.blend import member_weights
+from goodfit.api.computing import computing
+from goodfit.api.fitting import Fitted, clear_cache
 from goodfit.api.folder import RunFolder, environment, latest_unfinished, naming, new_folder, removed_on_refusal
-from goodfit.api.plan import FIRST, FOLDS, data_settings, member_count, network_name, resolve
+from goodfit.api.members import train_members
 from goodfit.api.review import half_widths, review
 from goodfit.api.run import Run
 from goodfit.api.scoring import row_weights
@@ -33,17 +32,11 @@ from goodfit.base.recipe import Recipe
 from goodfit.bundle.bundle import Bundle
 from goodfit.data.checks import check
 from goodfit.data.dataset import Dataset
-from goodfit.data.encoder import Encoder
 from goodfit.data.read import read
-from goodfit.data.splits import Split, folds, split
+from goodfit.data.splits import Split, split
 from goodfit.data.target import TargetSpec, detect
-from goodfit.models import catalogue
-from goodfit.tasks import catalogue as tasks
 from goodfit.training.checkpoint import newest_extra
 
-FINISH = 0.12  # share of the time limit that is kept for scores, baselines and the report
-FINISH_LEAST = 7.0  # seconds that these take on a small table
-ENOUGH = 0.4  # of the time that a network took before: with less, it would be cut off before it is good
 REPORT = 4.0  # seconds of these for drawing the report, and for what the analysis runs over
 
 
@@ -160,10 +153,10 @@ class _Prepared:
 def _run(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, begun: float, progress: Progress) -> Run:
     device = _device(request.device)
     begun -= _spent(run)
-    with _computing(device, request.train.threads):
+    with computing(device, request.train.threads):
         prepared = _prepare(run, request, source, test, valid, progress)
         data, parts = prepared.data, prepared.split
-        recipe, fitted = _train_members(run, request, data, prepared.target, parts, begun, device, progress)
+        recipe, fitted = train_members(run, request, data, prepared.target, parts, begun, device, progress)
         bundle = _bundle(run, recipe, data, fitted)
         bundle.save(run.path / "model")
         deadline = None if recipe.train.time_limit is None else begun + recipe.train.time_limit - REPORT
@@ -183,118 +176,12 @@ def fit_rows(table: Any, recipe: Recipe, folder: Path) -> tuple[Bundle, Recipe, 
     begun = time.monotonic()
     run = RunFolder(folder)
     device = _device(recipe.device)
-    with _computing(device, recipe.train.threads):
+    with computing(device, recipe.train.threads):
         data = read(table, settings=recipe.data)
         target = detect(data, recipe.data)
         parts = split(data, target, recipe.data, recipe.seed)
-        resolved, fitted = _train_members(run, recipe, data, target, parts, begun, device, Silent())
+        resolved, fitted = train_members(run, recipe, data, target, parts, begun, device, Silent())
         return _bundle(run, resolved, data, fitted), resolved, max(result.epochs for result in fitted)
-
-
-def _train_members(
-    run: RunFolder, request: Recipe, data: Dataset, target: TargetSpec, parts: Split, begun: float, device: torch.device, progress: Progress
-) -> tuple[Recipe, list[Fitted]]:
-    """Encode and train the network, or both, on each fold; the recipe that comes back is the resolved one."""
-    recipe = run.recipe
-    name = network_name(request, data.schema, len(parts.train))
-    parted = _folds(data, target, parts, recipe or request, member_count(recipe or request, name, len(parts.train) + len(parts.valid)))
-    fitted: list[Fitted] = []
-    weight = row_weights(data, None)
-    for fold, (train_rows, valid_rows) in enumerate(parted):
-        progress.stage("encoding")
-        seed = member_seed(request.seed, fold)
-        encoder = Encoder.fit(data, data.schema, target, train_rows, data_settings(request, name), seed, scaling=catalogue.scaling(name))
-        encoded = encoder.encode(data, folder=run.path / "cache" / str(fold))
-        if fold == 0:
-            for note in encoder.notes:
-                progress.say(note.message)
-        if recipe is None:
-            outputs = tasks.build(encoder.target.to_json()).outputs
-            recipe = resolve(request, encoder.inputs, name=name, rows=len(train_rows), outputs=outputs, members=len(parted))
-        if fold == 0:
-            clock = _Clock(begun, recipe.train.time_limit, len(parted), recipe.partner is not None)
-        for partner in (True, False) if recipe.partner is not None else (False,):
-            started = (member_folder(run, fold, len(parted), partner=partner) / "last").exists()
-            if not started and not clock.allows(fold, partner=partner, useful=useful(fitted, partner=partner)):
-                continue
-            whole = recipe
-
-            def keep(own: Recipe, whole: Recipe = whole, partner: bool = partner) -> None:
-                run.write_recipe(whole.with_second(own) if partner else own)
-
-            own = recipe.second if partner else recipe
-            assert own is not None
-            begun_here = time.monotonic()
-            result, own = fit_member(
-                run, own, encoder, encoded, train_rows, valid_rows, weight,
-                number=len(fitted), fold=fold, count=len(parted), partner=partner, begun=begun,
-                deadline=clock.deadline(fold, partner=partner), test_rows=len(parts.test), device=device, keep=keep, progress=progress,
-            )  # fmt: skip
-            clock.scoring += result.scoring
-            clock.took[partner] = max(clock.took[partner], time.monotonic() - begun_here)
-            recipe = recipe.with_second(own) if partner else own
-            fitted.append(result)
-        del encoded  # before the next fold's
-    assert recipe is not None
-    return recipe, fitted
-
-
-@dataclass
-class _Clock:
-    """Who may train until when. Without a limit everything is trained; with one, what was begun before a resume goes on."""
-
-    begun: float
-    limit: float | None
-    folds: int
-    pair: bool = False
-
-    def __post_init__(self) -> None:
-        self.scoring = 0.0  # seconds that the networks trained so far will take for the test rows
-        self.took = {True: 0.0, False: 0.0}  # the longest training of the partner and of the main network
-
-    @property
-    def _left(self) -> float:
-        assert self.limit is not None
-        return self.begun + self.limit - max(FINISH * self.limit, FINISH_LEAST) - self.scoring - time.monotonic()
-
-    def allows(self, fold: int, *, partner: bool, useful: bool) -> bool:
-        """Whether to begin a network on this fold: always on the first, later where it has a say and there is time for it."""
-        if fold == 0:
-            return True
-        if not useful:
-            return False
-        if self.limit is None:
-            return True
-        others = 0.0 if partner else self.took[True] * (self.folds - fold - 1)
-        return self._left - others >= ENOUGH * self.took[partner]
-
-    def deadline(self, fold: int, *, partner: bool) -> float | None:
-        """When the network's training must end: what it leaves goes to those after it."""
-        if self.limit is None:
-            return None
-        left = self._left
-        if self.pair and fold == 0 and (partner or self.folds > 1):
-            left *= FIRST["partner" if partner else "main"]
-        elif self.pair and not partner:
-            left -= self.took[True] * (self.folds - fold - 1)  # the partner's on the folds to come
-        elif fold == 0:
-            left *= max(1 / self.folds, FIRST["main"])  # one network that has learnt is worth more than eight that have not
-        else:
-            left = max(left / (self.folds - fold), min(left, self.took[partner]))
-        return time.monotonic() + max(left, 0.5)
-
-
-def _folds(data: Dataset, target: TargetSpec, parts: Split, recipe: Recipe, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(train rows, validation rows) of each fold: the split's own for one, the last of at least FOLDS of both together for several."""
-    if count == 1:
-        return [(parts.train, parts.valid)]
-    rows = np.sort(np.concatenate([parts.train, parts.valid]))
-    try:
-        return folds(data, target, rows, max(count, FOLDS), recipe.data, recipe.seed)[-count:]
-    except DataError:
-        if recipe.train.members:
-            return folds(data, target, rows, count, recipe.data, recipe.seed)
-        return [(parts.train, parts.valid)]  # too few rows or groups for folds that nobody asked for
 
 
 def _bundle(run: RunFolder, recipe: Recipe, data: Dataset, fitted: list[Fitted]) -> Bundle:
@@ -359,24 +246,6 @@ def _device(name: str) -> torch.device:
     if name == "mps" and not torch.backends.mps.is_available():
         raise InputError("device=mps needs Apple's GPU; there is none here, write --device cpu", value=name)
     return torch.device(name)
-
-
-@contextmanager
-def _computing(device: torch.device, threads: int | None) -> Iterator[None]:
-    """Threads and determinism for the time of the run, then as they were."""
-    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    if threads:
-        torch.set_num_threads(threads)
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs for the same bits twice
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(deterministic)
-        torch.set_rng_state(state)
 
 
 def _absolute(source: Any) -> str | None:

@@ -131,7 +131,7 @@ class OptimPart(Part):
     warmup: float | None = Field(default=None, ge=0, lt=1, description="share of the updates over which the rate rises from 0")
     step_every: float = Field(default=1 / 3, gt=0, le=1, description="share of the updates between steps of the step schedule")
     step_factor: float = Field(default=0.1, gt=0, lt=1, description="factor of a step, and of a reduction on plateau")
-    decay_share: float = Field(default=0.2, gt=0, le=1, description="share of the updates over which warm-up-stable-decay falls to 0")
+    decay_share: float = Field(default=0.3, gt=0, lt=1, description="share of the updates over which warm-up-stable-decay falls to 0")
     plateau_patience: int = Field(default=5, ge=1, le=1_000, description="evaluations without gain before the rate is reduced")
     l1: float = Field(default=0.0, ge=0, le=10, description="coefficient of the sum of absolute weights, added to the loss")
     l2: float = Field(default=0.0, ge=0, le=10, description="coefficient of half the sum of squared weights, added to the loss")
@@ -144,7 +144,9 @@ class TrainPart(Part):
     epochs: int | None = Field(
         default=None, ge=1, le=1_000_000, description="a fixed number of passes; early stopping and time limit decide when None"
     )
-    patience: int | None = Field(default=None, ge=1, le=100_000, description="evaluations without gain before training stops")
+    patience: int | None = Field(
+        default=None, ge=1, le=100_000, description="evaluations without gain before training stops; before the rate falls, with wsd"
+    )
     batch_size: int | None = Field(
         default=None,
         ge=1,
@@ -170,6 +172,12 @@ class TrainPart(Part):
     )
     threads: int | None = Field(
         default=None, ge=1, le=1_024, description="threads of computation; torch's own number (the cores, or OMP_NUM_THREADS) when None"
+    )
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="processes that train a run's networks side by side, sharing the threads; by the threads and the networks when None",
     )
 
 
