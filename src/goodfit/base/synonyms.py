@@ -44,7 +44,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "train.label_smoothing": ("smoothing",),
     "train.members": ("bagging", "ensemble", "ensemble_size", "n_estimators"),
     "train.checkpoint_every": ("checkpoint", "save_every", "save_steps"),
-    "train.threads": ("n_jobs", "num_threads", "n_threads", "num_workers", "workers"),
+    "train.threads": ("n_jobs", "num_threads", "n_threads"),
     "seed": ("random_seed", "random_state"),
     "device": ("accelerator", "gpu"),
 }
