@@ -75,7 +75,7 @@ def naive_update(s: dict[str, Any], g: Tensor, o: OptimPart) -> Tensor:
         s["v"] = a * s.get("v", 0.0) + (1 - a) * g**2
         s["b"] = (o.momentum or 0.0) * s.get("b", 0.0) + g / (s["v"].sqrt() + o.eps)
         return LR * s["b"]
-    b1, b2 = o.beta1, 0.999 if o.beta2 is None else o.beta2
+    b1, b2 = 0.9 if o.beta1 is None else o.beta1, 0.999 if o.beta2 is None else o.beta2
     s["m"] = b1 * s.get("m", 0.0) + (1 - b1) * g
     s["v"] = b2 * s.get("v", 0.0) + (1 - b2) * g**2
     return LR * (s["m"] / (1 - b1**t)) / ((s["v"] / (1 - b2**t)).sqrt() + o.eps)

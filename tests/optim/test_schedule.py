@@ -14,7 +14,8 @@ from torch import nn
 
 from goodfit.base.errors import SettingError
 from goodfit.base.recipe import OptimPart
-from goodfit.optim.schedule import Plateau, factor
+from goodfit.optim.build import build
+from goodfit.optim.schedule import Plateau, cycle_momentum, factor
 
 NAMES = ["constant", "step", "cosine", "one-cycle", "wsd", "plateau"]
 T = 60
@@ -45,6 +46,43 @@ def test_step_cosine_and_one_cycle_are_torch_s() -> None:
     assert rates(OptimPart(schedule="one-cycle")) == pytest.approx(torch_rates(schedulers.OneCycleLR, max_lr=1.0, total_steps=T)[:T])
     ours = rates(OptimPart(schedule="one-cycle", warmup=0.1))
     assert ours == pytest.approx(torch_rates(schedulers.OneCycleLR, max_lr=1.0, total_steps=T, pct_start=0.1)[:T])
+
+
+@pytest.mark.parametrize("warmup", [None, 0.1, 0.65])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_one_cycle_turns_momentum_as_torch_does(name: str, warmup: float | None) -> None:
+    settings = OptimPart.model_validate({"name": name, "schedule": "one-cycle", "warmup": warmup})
+    ours = build(nn.Linear(3, 2), settings, lr=1.0)
+    theirs = (torch.optim.SGD if name == "sgd" else torch.optim.Adam)(nn.Linear(3, 2).parameters(), 1.0)
+    course = torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=1.0, total_steps=T, pct_start=0.3 if warmup is None else warmup)
+    for update in range(T):
+        (expected,) = theirs.param_groups
+        for group in ours.param_groups:
+            cycle_momentum(group, update, T)
+            if name == "sgd":
+                assert group["momentum"] == pytest.approx(expected["momentum"], abs=1e-12)
+            else:
+                assert group["betas"] == pytest.approx(expected["betas"], abs=1e-12)
+        theirs.step()
+        course.step()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": "sgd", "schedule": "one-cycle", "momentum": 0.9},
+        {"name": "adamw", "schedule": "one-cycle", "beta1": 0.9},
+        {"name": "muon", "schedule": "one-cycle"},
+        {"name": "rmsprop", "schedule": "one-cycle"},
+        {"name": "sgd", "schedule": "cosine"},
+    ],
+)
+def test_momentum_that_was_given_or_has_no_cycle_stays(settings: dict[str, object]) -> None:
+    optimizer = build(nn.Linear(3, 2), OptimPart.model_validate(settings), lr=1.0)
+    before = [dict(group) for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        cycle_momentum(group, 17, T)
+    assert [dict(group) for group in optimizer.param_groups] == before
 
 
 def test_warm_up_then_the_course() -> None:

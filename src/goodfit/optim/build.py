@@ -16,6 +16,7 @@ from goodfit.base.recipe import OptimPart
 from goodfit.optim.adamw import AdamW
 from goodfit.optim.groups import Placement, place
 from goodfit.optim.muon import Muon
+from goodfit.optim.schedule import cycled
 
 # Kernels that update all parameters in one pass. MPS and others take torch's default.
 _FUSED = {"cpu": ("sgd", "adagrad", "adam", "adamw", "muon"), "cuda": ("sgd", "adam", "adamw", "muon")}
@@ -25,6 +26,7 @@ _DECAY = {
     "muon": 0.01,  # Jordan 2024, and about what Gorishniy et al. 2026 found by tuning
 }
 _MOMENTUM = {"sgd": 0.9, "muon": 0.95, "rmsprop": 0.0}  # Sutskever et al. 2013; Jordan 2024; torch
+_BETA1 = 0.9  # Kingma and Ba 2015
 _BETA2 = {"rmsprop": 0.99}  # torch's alpha; RMSprop has no bias correction, 0.999 would keep its first steps ten times too long
 
 
@@ -32,8 +34,8 @@ def build(network: nn.Module, settings: OptimPart, *, lr: float) -> torch.optim.
     """The optimiser that `settings` names (AdamW when none), with base rate `lr`.
 
     Groups carry `role` (`weight` is decayed and penalised, `free` is not), and `lr_factor` where a group's rate is another:
-    a loop sets `group["lr"] = lr * group.get("lr_factor", 1)`. Plain numbers, so that a new rate neither waits for the
-    device nor recompiles.
+    a loop sets `group["lr"] = lr * group.get("lr_factor", 1)`, and `cycled` where `schedule.cycle_momentum` has a say. Plain numbers, so that a new
+    rate neither waits for the device nor recompiles.
     """
     name = settings.name or "adamw"
     placements = place(network)
@@ -42,11 +44,13 @@ def build(network: nn.Module, settings: OptimPart, *, lr: float) -> torch.optim.
     decay = _DECAY.get(name, 0.0) if settings.weight_decay is None else settings.weight_decay
     momentum = _MOMENTUM.get(name, 0.0) if settings.momentum is None else settings.momentum
     beta2 = _BETA2.get(name, 0.999) if settings.beta2 is None else settings.beta2
-    betas, eps = (settings.beta1, beta2), settings.eps
+    betas, eps = (_BETA1 if settings.beta1 is None else settings.beta1, beta2), settings.eps
     if name == "muon":
         groups = _muon_groups(placements, decay, settings.muon_lr, lr)
         return Muon(groups, lr, momentum=momentum, nesterov=settings.nesterov, betas=betas, eps=eps, fused=fused)
     groups = _groups(placements, decay, apart=bool(decay or settings.l1 or settings.l2))
+    if (share := cycled(settings)) is not None:
+        groups = [group | {"cycled": share} for group in groups]
     if name in ("adam", "adamw"):
         if device == "cpu" and len({placement.parameter.dtype for placement in placements}) == 1:
             return AdamW(groups, lr, betas=betas, eps=eps)

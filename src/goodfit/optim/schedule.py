@@ -19,6 +19,7 @@ _WARMUP = {
 }
 _START = 25.0  # one-cycle begins at 1/25 of the peak (Smith and Topin 2018, torch)
 _END = 1e4  # and ends at 1/25e4 of it
+_MOMENTUM = (0.95, 0.85)  # one-cycle: where the rate is low, and at its peak (Smith 2018, torch)
 _GAIN = 1e-4  # relative gain that counts on a plateau, as in torch
 _LOWEST = 1e-4  # a plateau's smallest factor: weights hardly move in float32 below a ten-thousandth of a useful rate
 
@@ -42,7 +43,7 @@ def factor(settings: OptimPart, step: int, total: int | None, ending: int | None
         return 1.0
     step = min(step, total)
     if name == "one-cycle":
-        return _one_cycle(step, total, share)
+        return _one_cycle(step, total, share, (1 / _START, 1.0, 1 / (_START * _END)))
     rising = share * total
     risen = min(1.0, (step + 1) / rising) if rising >= 1 else 1.0
     if name == "step":
@@ -56,12 +57,41 @@ def factor(settings: OptimPart, step: int, total: int | None, ending: int | None
     return risen
 
 
-def _one_cycle(step: int, total: int, share: float) -> float:
-    """Up along half a cosine until just before `share` of the updates, then down to almost nothing (as torch's OneCycleLR)."""
+def cycled(settings: OptimPart) -> float | None:
+    """The share of the updates over which momentum falls, to rise after it; None where the schedule leaves it alone.
+
+    One-cycle turns it against the rate, as torch's OneCycleLR does, unless it was given: SGD's momentum and Adam's beta1.
+    """
+    own = {"sgd": settings.momentum, None: settings.beta1, "adam": settings.beta1, "adamw": settings.beta1}
+    if settings.schedule != "one-cycle" or settings.name not in own or own[settings.name] is not None:
+        return None
+    return _WARMUP["one-cycle"] if settings.warmup is None else settings.warmup
+
+
+def cycle_momentum(group: dict[str, Any], step: int, total: int | None) -> None:
+    """Set the momentum of an optimiser's group for update `step` of `total`, where `build` marked it as cycled.
+
+    0.95 at the first update, 0.85 where the rate is highest, 0.95 at the last (Smith, A disciplined approach to neural network
+    hyper-parameters, 2018).
+    """
+    share = group.get("cycled")
+    if share is None or total is None:
+        return
+    high, low = _MOMENTUM
+    momentum = _one_cycle(min(step, total), total, share, (high, low, high))
+    if "betas" in group:
+        group["betas"] = (momentum, group["betas"][1])
+    else:
+        group["momentum"] = momentum
+
+
+def _one_cycle(step: int, total: int, share: float, values: tuple[float, float, float]) -> float:
+    """From the first value to the second along half a cosine until just before `share` of the updates, then to the third (torch's OneCycleLR)."""
+    first, second, third = values
     peak, last = share * total - 1, total - 1
     if step <= peak:
-        return _cosine(1 / _START, 1.0, step / max(peak, 1e-9))
-    return _cosine(1.0, 1 / (_START * _END), min(1.0, (step - peak) / max(last - peak, 1e-9)))
+        return _cosine(first, second, step / max(peak, 1e-9))
+    return _cosine(second, third, min(1.0, (step - peak) / max(last - peak, 1e-9)))
 
 
 def _cosine(start: float, end: float, share: float) -> float:

@@ -17,6 +17,7 @@ from goodfit.base.streams import derive, numpy_stream
 from goodfit.optim.clip import clip_gradient
 from goodfit.optim.max_norm import max_norm
 from goodfit.optim.penalty import add_penalty
+from goodfit.optim.schedule import cycle_momentum
 from goodfit.training.state import State
 
 
@@ -62,6 +63,7 @@ def step(state: State, batch: Batch, task: Task, settings: StepSettings, lr: flo
         _guard(clip_gradient(optimizer, settings.clip), "the gradient", state, batch)
     for group in optimizer.param_groups:
         group["lr"] = lr * group.get("lr_factor", 1.0)
+        cycle_momentum(group, state.step, state.total)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     if settings.max_norm is not None:
