@@ -123,21 +123,11 @@ def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, prog
         return Run(folder)
     if about["source"] is None and (source is None or isinstance(source, str | Path)):
         raise CheckpointError(f"{folder} was trained on a frame; give the same frame to resume it", file=folder)
-    request = Recipe.build(None, [], **_flat(about["request"]))
+    request = Recipe.from_json(about["request"])
     given = source if about["source"] is None else about["source"]
     test = about["test"] if about["test"] is not None else test
     valid = about["valid"] if about["valid"] is not None else valid
     return _run(run, request, given, test, valid, begun, progress)
-
-
-def _flat(tree: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for part, branch in tree.items():
-        if isinstance(branch, dict):
-            flat |= {f"{part}__{field}": value for field, value in branch.items()}
-        else:
-            flat[part] = branch
-    return flat
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,11 @@ class Recipe(Part):
         return cls._validated(tree)
 
     @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Recipe:
+        """The recipe whose `model_dump(mode="json")` this is, in whole or of what was set."""
+        return cls._validated(document)
+
+    @classmethod
     def _validated(cls, tree: Mapping[str, Any]) -> Recipe:
         try:
             recipe = cls.model_validate(tree)
