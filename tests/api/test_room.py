@@ -36,6 +36,9 @@ def test_a_huge_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingError, match=r"train\.batch_size=1048576"):
         asked("train.batch_size=1048576")
     asked("model.name=mlp", "model.width=256")
+    asked("model.name=mlp", "model.width=8192", "model.depth=5")
+    with pytest.raises(SettingError, match=r"and 2\.0 GiB are free"):  # for each of four
+        asked("model.name=mlp", "model.width=8192", "model.depth=5", "train.workers=4")
     asked("train.batch_size=1048576", "train.accumulate=4096")
 
 

@@ -14,7 +14,8 @@ from goodfit.models.memory import SIZES, refuse_too_large
 
 
 def refuse_without_room(request: Recipe, recipe: Recipe, encoder: Encoder, outputs: int, device: torch.device) -> None:
-    """Raises SettingError where training a network of `recipe`, the resolved `request`, takes more memory than the device has free."""
+    """Raises SettingError where training a network of `recipe`, the resolved `request`, takes more memory than the device has free for
+    each of the networks that are trained side by side."""
     if not any(request.given(name) for name in SIZES) and request.partner is None:
         return
     for own in (recipe, recipe.second):
@@ -31,5 +32,5 @@ def refuse_without_room(request: Recipe, recipe: Recipe, encoder: Encoder, outpu
             batch_size=-(-(own.train.batch_size or 256) // own.train.accumulate),
             optimiser=own.optim.name or "adamw",
             copies=1 + (own.optim.ema is not None),
-            free=free_memory(device),
+            free=free_memory(device) // (recipe.train.workers or 1),
         )
