@@ -60,3 +60,15 @@ def test_a_share_of_a_part_that_is_given_is_refused(part: str, tmp_path: Path) -
     with pytest.raises(SettingError, match=f"data.{part}_fraction has no effect, since the {part} rows are given"):
         train(table(ROWS), "y", out=tmp_path / "run", **{part: table(20), f"data__{part}_fraction": 0.3}, **QUICK)
     assert not (tmp_path / "run").exists()
+
+
+def test_every_network_is_judged_by_the_validation_rows_that_were_chosen(tmp_path: Path) -> None:
+    """Two networks: none learns from the user's validation rows, whose target is turned round and would be found out."""
+    valid = table(40, seed=1)
+    valid["y"] = np.where(valid["y"] == "p", "q", "p")
+    run = train(table(ROWS), "y", valid=valid, train__members=2, out=tmp_path / "run", **QUICK | {"train__epochs": 30})
+    assert len(run.bundle.members) == 2
+    for member in run.bundle.members:
+        found = member.predict(run.bundle.read(table(ROWS)))["probability"].argmax(1)
+        assert (found == (table(ROWS)["y"] == "q")).mean() > 0.7
+    assert all(line["valid"]["accuracy"] < 0.5 for line in run.history if line["epoch"] == 30)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.metrics as sk
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -220,3 +221,15 @@ def test_every_score_is_among_the_metrics() -> None:
     }
     for kind, metrics in found.items():
         assert set(SCORES[kind]) <= set(metrics)
+
+
+def test_with_smoothing_the_score_is_what_is_trained() -> None:
+    random = torch.Generator().manual_seed(0)
+    logits, codes = torch.randn(50, 4, generator=random), torch.randint(4, (50,), generator=random)
+    task = Multiclass(4, label_smoothing=0.2)
+    metrics = task.metrics({"probability": logits.double().softmax(-1).numpy()}, codes.numpy())
+    assert task.score == "smoothed_log_loss"
+    assert not task.maximise
+    assert metrics[task.score] == pytest.approx(float(task.loss(logits.double(), codes).mean()))
+    assert Multiclass(4).score == "log_loss"
+    assert Multiclass(4, label_smoothing=0.2, score="accuracy").score == "accuracy"

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from goodfit.base.errors import DataError, InputError, StorageError
+from goodfit.base.errors import DataError, InputError, StorageError, TrainingError
 from goodfit.base.files import plain, read_json, write_bytes, write_json
 from goodfit.base.recipe import Recipe
 
@@ -129,6 +129,16 @@ def removed_on_refusal(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def failure_recorded(run: RunFolder) -> Iterator[None]:
+    """Mark a run whose training failed: it stays for its history, and is not resumed, since the same bits would fail again."""
+    try:
+        yield
+    except TrainingError as error:
+        run.update(status="failed", error=error.message)
+        raise
+
+
+@contextmanager
 def naming(source: Any) -> Iterator[None]:
     """Give errors of the data the file that they are about, where the part that raised them did not know it."""
     try:
@@ -144,7 +154,7 @@ def latest_unfinished(base: Path = Path("runs")) -> Path:
     found = []
     for path in base.glob("*/run.json"):
         about = read_json(path)
-        if about.get("status") != "finished":
+        if about.get("status") not in ("finished", "failed"):
             found.append((float(about.get("created", 0)), path.parent))
     if not found:
         raise InputError(f"there is no unfinished run in {base}/ to resume; give its folder: goodfit train --resume RUN")

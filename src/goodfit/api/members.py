@@ -17,6 +17,7 @@ from goodfit.api.blend import useful
 from goodfit.api.fitting import Fitted, Fold, Job, member_seed
 from goodfit.api.folder import RunFolder
 from goodfit.api.plan import FIRST, FOLDS, data_settings, member_count, network_name, resolve, worker_count
+from goodfit.api.room import refuse_without_room
 from goodfit.api.scoring import row_weights
 from goodfit.api.team import Alone, Together
 from goodfit.base.errors import DataError
@@ -57,6 +58,7 @@ def train_members(
         outputs = tasks.build(first.encoder.target.to_json()).outputs
         recipe = resolve(request, first.encoder.inputs, name=name, rows=len(first.train_rows), outputs=outputs, members=len(parted))
         recipe = recipe.with_(train__workers=worker_count(recipe, first.encoded, len(first.train_rows), device))
+        refuse_without_room(request, recipe, first.encoder, outputs, device)
     line = _Line(run, recipe, len(parted), begun, len(parts.test))
     workers = recipe.train.workers or 1
     if workers == 1:
@@ -179,9 +181,12 @@ class _Clock:
 
 
 def _folds(data: Dataset, target: TargetSpec, parts: Split, recipe: Recipe, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(train rows, validation rows) of each fold: the split's own for one, the last of at least FOLDS of both together for several."""
-    if count == 1:
-        return [(parts.train, parts.valid)]
+    """(train rows, validation rows) of each fold: the split's own for one, the last of at least FOLDS of both together for several.
+
+    Validation rows that the user chose stay what they are: every network is judged by them.
+    """
+    if count == 1 or parts.valid_given:
+        return [(parts.train, parts.valid)] * count
     rows = np.sort(np.concatenate([parts.train, parts.valid]))
     try:
         return folds(data, target, rows, max(count, FOLDS), recipe.data, recipe.seed)[-count:]

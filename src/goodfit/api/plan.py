@@ -39,6 +39,7 @@ class Habit:
     beta2: float | None = None
     label_smoothing: float = 0.0
     ema: float | None = None
+    momentum: float | None = None  # None: by the optimiser and the schedule
 
 
 # The decay is decoupled: SGD's usual coupled 5e-4 with momentum 0.9 is 5e-3 here.
@@ -52,7 +53,7 @@ HABITS: dict[str, Habit] = {
     "tabm": Habit("adamw", 3e-3, 3e-4, "wsd", 0.0, 1.0, 400, 10, ema=0.998),
     "realmlp": Habit("adamw", 4e-2, 1e-2, "cosine", 0.0, None, 256, 256, batch=256, beta2=0.95),
     "mixed": Habit("adamw", 1e-3, 1e-3, "constant", 0.0, 1.0, 60, 8, batch=64),
-    "resnet9": Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1),
+    "resnet9": Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1, momentum=0.9),
     "bag": Habit("adamw", 2e-2, 0.0, "cosine", 0.05, None, 10, 10, batch=64),
     "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
@@ -153,6 +154,8 @@ def _resolved(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, o
     changes["optim__name"] = optimiser
     if optim.weight_decay is None:
         changes["optim__weight_decay"] = habit.weight_decay
+    if habit.momentum is not None and optimiser == habit.optim and not recipe.given("optim.momentum"):
+        changes["optim__momentum"] = habit.momentum
     if optim.schedule is None:
         changes["optim__schedule"] = habit.schedule
     if optim.warmup is None and (optim.schedule is None or optim.schedule in ("cosine", "one-cycle", "wsd")):

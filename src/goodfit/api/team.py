@@ -6,7 +6,6 @@ A small network cannot use more than a core or two: its updates are too short to
 from __future__ import annotations
 
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from goodfit.api.fitting import Fitted, Fold, Job, fit_member
 from goodfit.api.folder import RunFolder
 from goodfit.api.worker import RECIPE, save_fold
 from goodfit.base import errors
-from goodfit.base.errors import TrainingError
+from goodfit.base.errors import TrainingError, WorkerError
 from goodfit.base.files import write_bytes
 from goodfit.base.protocols import Progress, Silent
 from goodfit.base.recipe import Recipe
@@ -93,7 +92,7 @@ class Together:
         process, event = self._events.get()
         job, fold = self._busy[process]
         if event is None:
-            raise TrainingError(f"a training process ended with {process.ending()}; go on with --resume, or set train.workers=1")
+            raise WorkerError(f"a training process ended with {process.ending()}; go on with --resume, or set train.workers=1")
         if "error" in event:
             raise getattr(errors, event["error"], TrainingError)(event["message"])
         if "say" in event:
@@ -122,11 +121,11 @@ class _Process:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         package = str(Path(__file__).resolve().parents[2])  # where `goodfit` is imported from
-        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        code = f"import sys; sys.path.insert(0, {package!r}); from goodfit.api.worker import main; main()"
         with open(log, "wb") as sink:
             self._popen = subprocess.Popen(
-                [sys.executable, "-c", "from goodfit.api.worker import main; main()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True,
-                encoding="utf-8", env=os.environ | {"PYTHONPATH": path},
+                [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True,
+                encoding="utf-8",
             )  # fmt: skip
         self._listener = threading.Thread(target=self._listen, args=(events,), daemon=True)
         self._listener.start()

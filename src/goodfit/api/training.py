@@ -21,7 +21,7 @@ from goodfit import __version__
 from goodfit.api.blend import member_weights
 from goodfit.api.computing import computing
 from goodfit.api.fitting import Fitted, clear_cache
-from goodfit.api.folder import RunFolder, environment, latest_unfinished, naming, new_folder, removed_on_refusal
+from goodfit.api.folder import RunFolder, environment, failure_recorded, latest_unfinished, naming, new_folder, removed_on_refusal
 from goodfit.api.members import train_members
 from goodfit.api.review import half_widths, review
 from goodfit.api.run import Run
@@ -68,7 +68,9 @@ def train(
     resume: go on with the interrupted run in `out` (or `source`, or the latest in `runs/`): it ends in the same bits.
     begun: `time.monotonic()` that the time limit counts from; now when None.
 
-    Raises DataError, SettingError and their kin (all InputError) for what the caller can mend; nothing is left behind then.
+    Raises DataError, SettingError and their kin (all InputError) for what the caller can mend; nothing is left behind then. Raises TrainingError
+    where a loss is not finite: the folder stays, with the history up to there and the status `failed`, and is not resumed, since from the same data
+    and settings it would end in the same bits.
     """
     begun = time.monotonic() if begun is None else begun
     progress = progress or Silent()
@@ -121,6 +123,10 @@ def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, prog
     if about["status"] == "finished":
         progress.say(f"{folder} is finished already")
         return Run(folder)
+    if about["status"] == "failed":
+        raise CheckpointError(
+            f"the training in {folder} failed and would fail again: {about['error']}; start another in a new folder", file=folder
+        )
     if about["source"] is None and (source is None or isinstance(source, str | Path)):
         raise CheckpointError(f"{folder} was trained on a frame; give the same frame to resume it", file=folder)
     request = Recipe.from_json(about["request"])
@@ -143,7 +149,7 @@ class _Prepared:
 def _run(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, begun: float, progress: Progress) -> Run:
     device = _device(request.device)
     begun -= _spent(run)
-    with computing(device, request.train.threads):
+    with failure_recorded(run), computing(device, request.train.threads):
         prepared = _prepare(run, request, source, test, valid, progress)
         data, parts = prepared.data, prepared.split
         recipe, fitted = train_members(run, request, data, prepared.target, parts, begun, device, progress)

@@ -96,6 +96,13 @@ class MissingExtra(InputError):
         super().__init__(f"{what} needs the extra '{extra}'; install it with: pip install 'goodfit[{extra}]'")
 
 
+class WorkerError(GoodfitError):
+    """A process that trained for us ended before its work did, killed by the system or by someone. The run goes on with --resume: exit 1."""
+
+    exit_code = 1
+    kind = "worker"
+
+
 class TrainingError(GoodfitError):
     """Training cannot go on with these data and settings, such as a loss that is not finite. The user can act: exit 2."""
 

@@ -119,7 +119,9 @@ class OptimPart(Part):
         description="decoupled weight decay per unit of rate",
         json_schema_extra={"log": True, "search": [1e-6, 1e-1]},
     )
-    momentum: float | None = Field(default=None, ge=0, lt=1, description="momentum; SGD 0.9 (cycled by one-cycle), Muon 0.95, RMSprop 0 when None")
+    momentum: float | None = Field(
+        default=None, ge=0, lt=1, description="momentum; SGD 0.9 (cycled by one-cycle), Muon 0.95, RMSprop 0 when None"
+    )
     nesterov: bool = Field(default=True, description="Nesterov's momentum in SGD and Muon")
     beta1: float | None = Field(default=None, ge=0, lt=1, description="decay of Adam's first moment; 0.9 (cycled by one-cycle) when None")
     beta2: float | None = Field(default=None, ge=0, lt=1, description="decay of the second moment; Adam 0.999, RMSprop 0.99 when None")

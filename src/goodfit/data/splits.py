@@ -28,6 +28,7 @@ class Split:
     """Positions of the rows of each part, int64, sorted, without overlap.
 
     how: what decided, as the end of the sentence "The rows were split ...". by: "given", "time", "group", "class", "value" or "chance".
+    valid_given: whether the validation rows are the user's choice.
     """
 
     train: np.ndarray
@@ -35,6 +36,7 @@ class Split:
     test: np.ndarray
     how: str = "at random"
     by: str = "chance"
+    valid_given: bool = False
 
 
 def split(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) -> Split:
@@ -75,10 +77,11 @@ def _given(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) 
         how += f"; the test rows were taken from those for training {divider.how}"
     elif not test.size:
         how += "; no test rows were given"
-    if not valid.size:
+    valid_given = valid.size > 0
+    if not valid_given:
         valid = divider.take(settings.valid_fraction, "valid")
         how += f"; the validation rows were taken from those for training {divider.how}"
-    return Split(divider.left, valid, test, how, "given")
+    return Split(divider.left, valid, test, how, "given", valid_given)
 
 
 def folds(
