@@ -91,8 +91,10 @@ def test_nothing_can_run_what_it_reads(path: Path) -> None:
     if path == SOURCE / "__init__.py":  # `goodfit.train` is imported when it is first used, from a literal dict of names
         found = [what for what in found if "import_module" not in what]
     if path == SOURCE / "api" / "team.py":  # it starts one program only: this very Python, with a line that names the worker
-        assert path.read_text().count("subprocess.") == path.read_text().count("subprocess.Popen") + path.read_text().count("subprocess.PIPE")
-        assert "[sys.executable, \"-c\", code]" in path.read_text()
+        assert path.read_text().count("subprocess.") == path.read_text().count("subprocess.Popen") + path.read_text().count(
+            "subprocess.PIPE"
+        )
+        assert '[sys.executable, "-c", code]' in path.read_text()
         found = [what for what in found if "subprocess" not in what]
     assert found == []
 
