@@ -6,10 +6,11 @@ import goals
 import limits
 import loop
 import record as store
+import rows
 import tables
 from record import FOLDER, Record
 
-RENDER = {"goals": goals.render, "limits": limits.render, "loop": loop.render, "tables": tables.render}
+RENDER = {"goals": goals.render, "limits": limits.render, "loop": loop.render, "rows": rows.render, "tables": tables.render}
 
 
 def main() -> None:

@@ -83,13 +83,8 @@ def test_a_partner_s_settings_are_checked() -> None:
 
 
 @dataclass
-class _Encoder:
-    task: Any
-
-
-@dataclass
 class _Result:
-    member: _Encoder
+    task: Any
     fold: int
     partner: bool
     rows: np.ndarray
@@ -100,7 +95,7 @@ class _Result:
 def _result(fold: int, partner: bool, error: np.ndarray) -> Any:
     target = np.linspace(-1, 1, len(error))
     task = tasks.build({"kind": "regression", "names": ["y"], "classes": None, "mean": 0.0, "std": 1.0})
-    return _Result(_Encoder(task), fold, partner, np.arange(len(error)), target, {"mean": target + error})
+    return _Result(task, fold, partner, np.arange(len(error)), target, {"mean": target + error})
 
 
 def test_weights_follow_the_errors() -> None:

@@ -32,7 +32,7 @@ def test_the_average_never_looks_back_further_than_half_of_a_training(rows: int,
 def test_a_table_s_recipe_is_whole(preset: str) -> None:
     request = Recipe.build(None, [f"preset={preset}"])
     members = member_count(request, "tabm", 5_000)
-    recipe = resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members)
+    recipe = resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members, classes=False)
     assert recipe.partner is not None
     for own in (recipe, recipe.second):
         assert own is not None
@@ -40,7 +40,7 @@ def test_a_table_s_recipe_is_whole(preset: str) -> None:
         assert own.train.time_limit == recipe.train.time_limit
         assert own.train.members == members
         catalogue.build(own.model.name or "", INPUTS | {"numbers": {"names": ["a", "b"], "bins": _bins()}}, 1, catalogue.taken(own.model))
-    assert resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members) == recipe
+    assert resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members, classes=False) == recipe
 
 
 def _bins() -> list:
@@ -74,8 +74,8 @@ def test_batches_grow_with_the_rows() -> None:
 def test_resnet9_keeps_its_momentum_under_one_cycle() -> None:
     """Cycled, three seeds of mnist_5k have the same accuracy and a larger log-loss."""
     image = {"image": {"channels": 1, "height": 28, "width": 28}}
-    assert resolve(Recipe(), image, name="resnet9", rows=4_000, outputs=10, members=1).optim.momentum == 0.9
+    assert resolve(Recipe(), image, name="resnet9", rows=4_000, outputs=10, members=1, classes=True).optim.momentum == 0.9
     given = Recipe.build(None, ["optim.momentum=0.8"])
-    assert resolve(given, image, name="resnet9", rows=4_000, outputs=10, members=1).optim.momentum == 0.8
+    assert resolve(given, image, name="resnet9", rows=4_000, outputs=10, members=1, classes=True).optim.momentum == 0.8
     other = Recipe.build(None, ["optim.name=adamw"])
-    assert resolve(other, image, name="resnet9", rows=4_000, outputs=10, members=1).optim.momentum is None
+    assert resolve(other, image, name="resnet9", rows=4_000, outputs=10, members=1, classes=True).optim.momentum is None

@@ -25,7 +25,7 @@ def asked(*sets: str, second: Recipe | None = None) -> None:
     data = read({"x": generator.normal(size=80), "c": list("abcd") * 20, "y": generator.normal(size=80)}, settings=request.data)
     encoder = Encoder.fit(data, data.schema, detect(data, request.data), np.arange(80), request.data, 0)
     name = request.model.name or "tabm"
-    recipe = resolve(request, encoder.inputs, name=name, rows=80, outputs=1, members=1)
+    recipe = resolve(request, encoder.inputs, name=name, rows=80, outputs=1, members=1, classes=False)
     refuse_without_room(request, recipe, encoder, 1, torch.device("cpu"))
 
 

@@ -12,7 +12,8 @@ from scipy.optimize import minimize_scalar
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
-from goodfit.evaluation.calibration import cooled, interval, reliability, temperature
+from goodfit.evaluation.calibration import interval, reliability
+from goodfit.tasks.cooling import cooled, temperature
 
 
 def test_bins_are_those_of_scikit_learn_where_no_probability_repeats() -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.metrics as sk
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 
 from goodfit.tasks.binary import Binary
 from goodfit.tasks.catalogue import SCORES
 from goodfit.tasks.class_metrics import class_metrics, roc_auc
+from goodfit.tasks.cooling import refinement, softmax
 from goodfit.tasks.multiclass import Multiclass
 from goodfit.tasks.multilabel import Multilabel
 from goodfit.tasks.regression import Regression
@@ -214,8 +215,8 @@ def test_several_parts_and_their_mean() -> None:
 def test_every_score_is_among_the_metrics() -> None:
     p, y, _ = drawn(30, 2, 0)
     found = {
-        "binary": Binary().metrics({"probability": p}, y),
-        "multiclass": Multiclass(3).metrics({"probability": drawn(30, 3, 0)[0]}, drawn(30, 3, 0)[1]),
+        "binary": Binary(score="refinement").metrics({"probability": p}, y),
+        "multiclass": Multiclass(3, score="refinement").metrics({"probability": drawn(30, 3, 0)[0]}, drawn(30, 3, 0)[1]),
         "multilabel": Multilabel(2).metrics({"probability": p}, np.eye(2)[y]),
         "regression": Regression().metrics({"mean": p[:, 0]}, p[:, 1]),
     }
@@ -223,13 +224,37 @@ def test_every_score_is_among_the_metrics() -> None:
         assert set(SCORES[kind]) <= set(metrics)
 
 
-def test_with_smoothing_the_score_is_what_is_trained() -> None:
-    random = torch.Generator().manual_seed(0)
-    logits, codes = torch.randn(50, 4, generator=random), torch.randint(4, (50,), generator=random)
-    task = Multiclass(4, label_smoothing=0.2)
-    metrics = task.metrics({"probability": logits.double().softmax(-1).numpy()}, codes.numpy())
-    assert task.score == "smoothed_log_loss"
+@given(seed=st.integers(0, 2**31), C=st.integers(2, 6), weighted=st.booleans())
+@settings(deadline=None, max_examples=30)
+def test_the_refinement_is_the_least_log_loss_over_temperatures(seed: int, C: int, weighted: bool) -> None:
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=(300, C)) * random.uniform(0.2, 3)
+    code = np.where(random.random(300) < 0.6, logits.argmax(1), random.integers(C, size=300))
+    weight = random.random(300) + 0.1 if weighted else None
+    found = refinement(softmax(logits), code, weight)
+    by_hand = minimize_scalar(
+        lambda t: sk.log_loss(code, softmax(logits / np.exp(t)), labels=range(C), sample_weight=weight),
+        bounds=(-2.9, 2.9),
+        method="bounded",
+    ).fun
+    assert found == pytest.approx(by_hand, rel=1e-4)
+    assert found <= class_metrics(softmax(logits), code, weight)["log_loss"] + 1e-9
+
+
+def test_being_too_sure_is_no_loss_of_refinement() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(500, 3)) * 2
+    code = np.array([random.choice(3, p=p) for p in softmax(logits)])
+    honest, sure = refinement(softmax(logits), code), refinement(softmax(4 * logits), code)
+    assert honest == pytest.approx(sure, rel=1e-3)
+    assert class_metrics(softmax(4 * logits), code)["log_loss"] > 1.5 * honest
+    task = Multiclass(3, score="refinement")
+    assert task.metrics({"probability": softmax(logits)}, code)[task.score] == honest
     assert not task.maximise
-    assert metrics[task.score] == pytest.approx(float(task.loss(logits.double(), codes).mean()))
-    assert Multiclass(4).score == "log_loss"
-    assert Multiclass(4, label_smoothing=0.2, score="accuracy").score == "accuracy"
+
+
+def test_the_temperature_of_many_rows_is_found_on_some_of_them() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(3_000_000, 2)) * 3
+    code = (random.random(len(logits)) < softmax(logits)[:, 1]).astype(np.int64)
+    assert refinement(softmax(2 * logits), code) == pytest.approx(class_metrics(softmax(logits), code)["log_loss"], rel=1e-3)

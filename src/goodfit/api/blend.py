@@ -41,15 +41,14 @@ def partner_weight(fitted: list[Fitted]) -> float:
     pairs = _pairs(fitted)
     if not pairs:
         return float(all(result.partner for result in fitted))
-    task = pairs[0][0].member.task
+    task = pairs[0][0].task
     scores = []
     for step in range(GRID + 1):
         share = step / GRID
         values = []
         for a, b in pairs:
-            own = a.member.task  # with the fold's own standardisation
             blended = mean_prediction([a.prediction, b.prediction], [share, 1 - share])
-            values.append(own.metrics(blended, a.target)[task.score] * len(a.rows))
+            values.append(a.task.metrics(blended, a.target)[task.score] * len(a.rows))
         scores.append(sum(values))
     found = np.array(scores)
     top = found.max() if task.maximise else found.min()

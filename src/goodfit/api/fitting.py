@@ -85,6 +85,7 @@ class Fitted:
     """A trained member, its fold, the record of its epochs, its validation rows and what it predicts there (with the best weights).
 
     target: [v, ...] of the validation rows, as the encoder has it. scoring: seconds that the test rows will take. partner: whether it is the second network of its fold.
+    task: what it was judged by, with the fold's own standardisation; best_score is of its score.
     """
 
     member: Member
@@ -95,6 +96,7 @@ class Fitted:
     target: np.ndarray
     prediction: dict[str, np.ndarray]
     scoring: float
+    task: Task
     best_score: float | None
     best_epoch: int
     epochs: int
@@ -105,6 +107,12 @@ def member_seed(seed: int, index: int) -> int:
     return seed if index == 0 else derive(seed, "member", index) % 2**53
 
 
+def judge(encoder: Encoder, label_smoothing: float = 0.0) -> Task:
+    """The task that a network is trained for and judged by on the validation rows. Classes by their refinement, since the bundle cools probabilities."""
+    spec = encoder.target.to_json() | {"label_smoothing": label_smoothing}
+    return tasks.build(spec | {"score": "refinement"} if spec["kind"] in ("binary", "multiclass") else spec)
+
+
 def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, keep: Callable[[Recipe], None], progress: Progress) -> Fitted:
     """Train the network of the job, going on from its checkpoints where there are any.
 
@@ -113,8 +121,7 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
     recipe, encoder, encoded, valid_rows = job.recipe, fold.encoder, fold.encoded, fold.valid_rows
     seed = member_seed(recipe.seed, job.fold)
     seed = derive(seed, "member", "partner") % 2**53 if job.partner else seed
-    spec = encoder.target.to_json()
-    task = tasks.build(spec | {"label_smoothing": recipe.train.label_smoothing})
+    task = judge(encoder, recipe.train.label_smoothing)
     inputs = encoder.inputs
     bins = encoder.bins(recipe.model.bins or 48) if "numbers" in inputs else None
     reseed(torch.device("cpu"), derive(seed, "init"))
@@ -187,7 +194,7 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
     assert encoded.target is not None
     target = encoded.target[torch.from_numpy(valid_rows)].cpu().numpy()
     return Fitted(
-        member, job.fold, job.partner, job.history, valid_rows, target, prediction, scoring,
+        member, job.fold, job.partner, job.history, valid_rows, target, prediction, scoring, task,
         state.stopper.best, state.stopper.best_epoch + 1, state.epoch,
     )  # fmt: skip
 

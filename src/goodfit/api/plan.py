@@ -54,7 +54,7 @@ HABITS: dict[str, Habit] = {
     "realmlp": Habit("adamw", 4e-2, 1e-2, "cosine", 0.0, None, 256, 256, batch=256, beta2=0.95),
     "mixed": Habit("adamw", 1e-3, 1e-3, "constant", 0.0, 1.0, 60, 8, batch=64),
     "resnet9": Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1, momentum=0.9),
-    "bag": Habit("adamw", 2e-2, 0.0, "cosine", 0.05, None, 10, 10, batch=64),
+    "bag": Habit("adamw", 2e-2, 0.0, "cosine", 0.05, None, 10, 10, batch=64, label_smoothing=0.1),
     "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
 }
@@ -115,23 +115,33 @@ def member_count(recipe: Recipe, name: str, rows: int) -> int:
     return FOLDED[recipe.preset] if rows < MANY_ROWS else 1
 
 
-def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int) -> Recipe:
+def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int, classes: bool) -> Recipe:
     """The recipe with model, optimiser, batch size, epochs, patience, time limit and partner decided.
 
     inputs: the encoder's description of the network's inputs. rows: training rows. outputs: O of the task. members: folds that are trained on.
+    classes: whether the target is one of several classes.
     """
     other = partner_name(recipe, name)
     first = _resolved(
-        recipe, inputs, name=name, rows=rows, outputs=outputs, members=members, share=1 / members if other is None else FIRST["main"]
+        recipe,
+        inputs,
+        name=name,
+        rows=rows,
+        outputs=outputs,
+        members=members,
+        classes=classes,
+        share=1 / members if other is None else FIRST["main"],
     )
     if other is None:
         return first
     asked = recipe.second or recipe.with_(model__name=other)
-    second = _resolved(asked, inputs, name=other, rows=rows, outputs=outputs, members=members, share=FIRST["partner"])
+    second = _resolved(asked, inputs, name=other, rows=rows, outputs=outputs, members=members, classes=classes, share=FIRST["partner"])
     return first.with_second(second)
 
 
-def _resolved(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int, share: float) -> Recipe:
+def _resolved(
+    recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int, classes: bool, share: float
+) -> Recipe:
     """One network's recipe. share: of the time limit, for which it is sized."""
     threads = recipe.train.threads or torch.get_num_threads()
     limit = recipe.train.time_limit
@@ -164,7 +174,7 @@ def _resolved(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, o
         changes["optim__clip"] = habit.clip
     if habit.beta2 is not None and optimiser in ("adam", "adamw") and not recipe.given("optim.beta2"):
         changes["optim__beta2"] = habit.beta2
-    if habit.label_smoothing and not recipe.given("train.label_smoothing") and outputs > 1:
+    if habit.label_smoothing and not recipe.given("train.label_smoothing") and classes:
         changes["train__label_smoothing"] = habit.label_smoothing
     epochs = recipe.train.epochs
     changes["train__epochs"] = epochs or habit.epochs

@@ -21,8 +21,10 @@ from goodfit.data.splits import Split
 from goodfit.evaluation.analysis import analyse
 from goodfit.evaluation.calibration import interval
 from goodfit.evaluation.ledger import open_test, openings
+from goodfit.tasks.cooling import temperature
 
 COVERAGE = 0.9
+CALIBRATED = 200  # rows at least: the temperature is then known to about a tenth
 
 
 def half_widths(data: Dataset, fitted: list[Fitted]) -> dict[str, float]:
@@ -32,14 +34,7 @@ def half_widths(data: Dataset, fitted: list[Fitted]) -> dict[str, float]:
     that did not learn from it.
     """
     target = fitted[0].member.encoder.target
-    weights = member_weights(fitted)
-    blended = []  # per fold: its rows, and what the members that did not learn from them say together
-    for fold in sorted({result.fold for result in fitted}):
-        own = [(result, weight) for result, weight in zip(fitted, weights, strict=True) if result.fold == fold]
-        total = sum(weight for _, weight in own)
-        if total > 0:
-            mean = mean_prediction([result.prediction for result, _ in own], [weight / total for _, weight in own])
-            blended.append((own[0][0].rows, mean))
+    blended = _blended(fitted)
     widths = {}
     for part in target.parts or (target,):
         if part.kind != "regression":
@@ -47,11 +42,50 @@ def half_widths(data: Dataset, fitted: list[Fitted]) -> dict[str, float]:
         name = part.names[0]
         key = "mean" if not target.parts else f"{name}/mean"
         truth = data.column(name).to_numpy().astype(np.float64)
-        residuals = np.concatenate([truth[rows] - prediction[key] for rows, prediction in blended])
+        residuals = np.concatenate([truth[fold.rows] - prediction[key] for fold, prediction in blended])
         width = interval(residuals, COVERAGE)
         if math.isfinite(width):
             widths[name] = width
     return widths
+
+
+def temperatures(fitted: list[Fitted], weight: np.ndarray | None) -> dict[str, float]:
+    """For each target of classes, the temperature at which the probabilities of the validation rows have the least log loss.
+
+    weight: [n] of all rows, for scores. Nothing for fewer than CALIBRATED rows. Each row counts as one that was a little wrong too, in the proportion of a
+    row to all (as Platt 1999 did): rows that are all predicted right do not make everything certain.
+    """
+    target = fitted[0].member.encoder.target
+    blended = _blended(fitted)
+    rows = np.concatenate([fold.rows for fold, _ in blended])
+    if len(rows) < CALIBRATED:
+        return {}
+    found = {}
+    for index, part in enumerate(target.parts or (target,)):
+        if part.kind not in ("binary", "multiclass"):
+            continue
+        key = f"{part.names[0]}/probability" if target.parts else "probability"
+        p = np.concatenate([prediction[key] for _, prediction in blended])
+        code = np.concatenate([fold.target[:, index] if target.parts else fold.target for fold, _ in blended]).astype(np.int64)
+        wrong = np.where(np.arange(p.shape[1]) == code[:, None], -1, p).argmax(1)
+        own = np.ones(len(code)) if weight is None else weight[rows]
+        doubt = 1 / (len(code) + 2)
+        doubled = np.concatenate([own * (1 - doubt), own * doubt])
+        found[part.names[0]] = temperature(np.concatenate([p, p]), np.concatenate([code, wrong]), doubled)
+    return found
+
+
+def _blended(fitted: list[Fitted]) -> list[tuple[Fitted, dict[str, np.ndarray]]]:
+    """Per fold one of its members, for the rows, and what those that did not learn from the rows say of them together."""
+    weights = member_weights(fitted)
+    blended = []
+    for fold in sorted({result.fold for result in fitted}):
+        own = [(result, weight) for result, weight in zip(fitted, weights, strict=True) if result.fold == fold]
+        total = sum(weight for _, weight in own)
+        if total > 0:
+            mean = mean_prediction([result.prediction for result, _ in own], [weight / total for _, weight in own])
+            blended.append((own[0][0], mean))
+    return blended
 
 
 def review(
@@ -90,11 +124,10 @@ def review(
     run.write("analysis.json", analysis)
     run.write("network.json", network_account(bundle, recipe))
     best = next(result for result in fitted if not result.partner)
-    task = best.member.task
     run.update(
         model=" + ".join(dict.fromkeys(member.model["name"] for member in bundle.members)),
-        metric=task.score,
-        maximise=task.maximise,
+        metric=best.task.score,
+        maximise=best.task.maximise,
         score=best.best_score,
         best_epoch=best.best_epoch,
         epochs=best.epochs,

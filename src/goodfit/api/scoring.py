@@ -158,7 +158,7 @@ def describe(run: str | Path | Run, *, batch_size: int | None = None) -> dict[st
 
 def network_account(bundle: Bundle, recipe: Recipe, batch_size: int | None = None) -> dict[str, Any]:
     """`describe` for a bundle in memory: the first network's account, with `averaged` (each kind of network, how many, and their weight
-    together) and `others`, the accounts of further kinds. batch_size: what each was trained with when None."""
+    together) and `others`, the accounts of further kinds; `temperatures` of the targets of classes. batch_size: what each was trained with when None."""
     first: dict[str, int] = {}
     weight: dict[str, float] = {}
     for index, member in enumerate(bundle.members):
@@ -174,7 +174,8 @@ def network_account(bundle: Bundle, recipe: Recipe, batch_size: int | None = Non
         account = account_of(member.network, catalogue.example(member.encoder.inputs, size), size, own.optim.name or "adamw")
         accounts.append({"model": name, "batch_size": size} | account.to_json())
     averaged = [{"model": name, "networks": names.count(name), "weight": weight[name]} for name in first]
-    return accounts[0] | {"members": len(bundle.members), "averaged": averaged, "others": accounts[1:]}
+    together = {"members": len(bundle.members), "averaged": averaged, "temperatures": bundle.temperatures}
+    return accounts[0] | together | {"others": accounts[1:]}
 
 
 def report(run: str | Path | Run) -> Path:

@@ -23,7 +23,7 @@ from goodfit.api.computing import computing
 from goodfit.api.fitting import Fitted, clear_cache
 from goodfit.api.folder import RunFolder, environment, failure_recorded, latest_unfinished, naming, new_folder, removed_on_refusal
 from goodfit.api.members import train_members
-from goodfit.api.review import half_widths, review
+from goodfit.api.review import half_widths, review, temperatures
 from goodfit.api.run import Run
 from goodfit.api.scoring import row_weights
 from goodfit.base.errors import CheckpointError, DataError, InputError
@@ -185,7 +185,10 @@ def _bundle(run: RunFolder, recipe: Recipe, data: Dataset, fitted: list[Fitted])
     weights = member_weights(fitted)
     kept = [(result.member, weight) for result, weight in zip(fitted, weights, strict=True) if weight > 0]
     members, weights = [member for member, _ in kept], [weight for _, weight in kept]
-    return Bundle(members[0].encoder.target, data.schema, members, weights, half_widths(data, fitted), about=about)
+    return Bundle(
+        members[0].encoder.target, data.schema, members, weights, half_widths(data, fitted), about=about,
+        temperatures=temperatures(fitted, row_weights(data, None)),
+    )  # fmt: skip
 
 
 def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, progress: Progress) -> _Prepared:

@@ -33,6 +33,7 @@ from goodfit.data.read import read_like
 from goodfit.data.target import TargetSpec
 from goodfit.models import catalogue
 from goodfit.tasks import catalogue as tasks
+from goodfit.tasks.cooling import cooled
 from goodfit.tasks.inference import predict_rows
 
 FORMAT = 1
@@ -93,6 +94,7 @@ class Bundle:
     """Members whose decoded predictions are averaged with `weights`, which sum to 1.
 
     half_widths: {target: w}; a regression's interval is prediction +- w. coverage: the share of rows that it is to hold.
+    temperatures: {target: T} of classes, whose mean probabilities become p^(1/T), normalised (Guo et al. 2017).
     """
 
     target: TargetSpec
@@ -102,12 +104,17 @@ class Bundle:
     half_widths: dict[str, float] = field(default_factory=dict)
     coverage: float = 0.9
     about: dict[str, Any] = field(default_factory=dict)
+    temperatures: dict[str, float] = field(default_factory=dict)
 
     def decoded(
         self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None, double: bool = False
     ) -> dict[str, np.ndarray]:
-        """The members' mean prediction: {"probability": [n, C]}, {"mean": [n]}, or `<target>/...` of several targets."""
-        return mean_prediction([member.predict(data, device=device, rows=rows, double=double) for member in self.members], self.weights)
+        """The members' mean prediction, cooled: {"probability": [n, C]}, {"mean": [n]}, or `<target>/...` of several targets."""
+        decoded = mean_prediction([member.predict(data, device=device, rows=rows, double=double) for member in self.members], self.weights)
+        for name, temperature in self.temperatures.items():
+            key = f"{name}/probability" if self.target.parts else "probability"
+            decoded[key] = cooled(decoded[key], temperature).astype(decoded[key].dtype)
+        return decoded
 
     def read(self, source: Any) -> Dataset:
         """Rows in the form that the bundle was trained on; raises DataError for a column that is missing or of another type."""
@@ -164,6 +171,7 @@ class Bundle:
             "members": members,
             "half_widths": self.half_widths,
             "coverage": self.coverage,
+            "temperatures": self.temperatures,
             "about": self.about,
             "files": files,
         }
@@ -221,6 +229,9 @@ class Bundle:
             shares = [float(entry["weight"]) for entry in document["members"]]
             if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
                 raise BundleError(f"the weights of the networks must sum to 1, they are {shares}", file=folder / "bundle.json")
+            temperatures = {str(name): float(value) for name, value in document["temperatures"].items()}
+            if not all(0 < value < float("inf") for value in temperatures.values()):
+                raise BundleError(f"temperatures must be above 0, they are {temperatures}", file=folder / "bundle.json")
             return cls(
                 target,
                 Schema.from_json(document["schema"]),
@@ -229,6 +240,7 @@ class Bundle:
                 dict(document["half_widths"]),
                 float(document["coverage"]),
                 dict(document["about"]),
+                temperatures,
             )
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise BundleError(f"{folder / 'bundle.json'} does not describe a model that can be built ({error})", file=folder) from error

@@ -12,8 +12,6 @@ import numpy as np
 
 BINS = 10  # the convention of reliability diagrams since Niculescu-Mizil and Caruana (ICML 2005)
 _ROWS = 20  # of a bin at least: the observed share then has a standard error of at most 0.11
-_SHARPEST, _FLATTEST = 0.05, 20.0  # temperatures looked at; beyond them all answers are certain, or all are alike
-_FLOOR = 1e-12  # below the smallest probability that a float32 softmax of moderate logits gives
 
 
 def reliability(probability: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None) -> dict[str, Any]:
@@ -62,42 +60,3 @@ def interval(residuals: np.ndarray, coverage: float = 0.9) -> float:
     size = np.abs(np.asarray(residuals, dtype=np.float64).ravel())
     k = math.ceil((size.size + 1) * coverage - 1e-9)  # 1e-9: (9 + 1) * 0.9 is 9, whatever floating point makes of it
     return math.inf if k > size.size else float(np.partition(size, k - 1)[k - 1])
-
-
-def temperature(probability: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """The T for which `cooled(probability, T)` has the least log loss; above 1 where the network was too sure.
-
-    probability: [n, C] of rows that the network did not learn from. target: [n] class codes.
-    Guo et al., "On calibration of modern neural networks" (ICML 2017), with 1 / T by Newton's method: the log loss is convex in it.
-    Averages of members' probabilities are sharpened alike, since log p serves as the logits.
-    """
-    z = np.log(np.clip(np.asarray(probability, dtype=np.float64), _FLOOR, None))
-    y = np.asarray(target)
-    w = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
-    if not len(y) or not w.sum():
-        return 1.0
-    w = w / w.sum()
-    low, high, beta = 1 / _FLATTEST, 1 / _SHARPEST, 1.0
-    for _ in range(100):
-        p = _softmax(beta * z)
-        mean = (p * z).sum(1)
-        slope = w @ (mean - z[np.arange(len(y)), y])
-        bend = w @ ((p * z**2).sum(1) - mean**2)
-        low, high = (beta, high) if slope < 0 else (low, beta)  # the minimum stays between
-        step = beta - slope / bend if bend > 0 else math.nan
-        after = step if low < step < high else math.sqrt(low * high)
-        if abs(after - beta) <= 1e-9 * beta:
-            break
-        beta = after
-    return float(1 / beta)
-
-
-def cooled(probability: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities [n, C] at a temperature: p^(1/T), normalised. T above 1 flattens them."""
-    p = np.asarray(probability, dtype=np.float64)
-    return _softmax(np.log(np.clip(p, _FLOOR, None)) / temperature)
-
-
-def _softmax(z: np.ndarray) -> np.ndarray:
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from goodfit.tasks.class_metrics import class_metrics
+from goodfit.tasks.cooling import refinement
 from goodfit.tasks.outputs import for_members, mean_of_members, widened
 
-SCORES = {"log_loss": False, "accuracy": True, "roc_auc": True, "balanced_accuracy": True, "f1_macro": True}
+SCORES = {"log_loss": False, "refinement": False, "accuracy": True, "roc_auc": True, "balanced_accuracy": True, "f1_macro": True}
 
 
 def binary_loss(output: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -54,5 +55,8 @@ class Binary:
         return {"probability": binary_probability(output)}
 
     def metrics(self, prediction: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray | None = None) -> dict[str, float]:
-        """accuracy, balanced_accuracy, f1_macro, log_loss, roc_auc."""
-        return class_metrics(prediction["probability"], target, weight)
+        """accuracy, balanced_accuracy, f1_macro, log_loss, roc_auc; where it is the score, the refinement (see cooling)."""
+        metrics = class_metrics(prediction["probability"], target, weight)
+        if self.score == "refinement":
+            metrics["refinement"] = refinement(prediction["probability"], target, weight)
+        return metrics

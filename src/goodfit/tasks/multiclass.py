@@ -9,10 +9,11 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from goodfit.tasks.class_metrics import average, class_metrics, surprise
+from goodfit.tasks.class_metrics import class_metrics
+from goodfit.tasks.cooling import refinement
 from goodfit.tasks.outputs import for_members, mean_of_members, widened
 
-SCORES = {"log_loss": False, "accuracy": True, "roc_auc_ovr": True, "balanced_accuracy": True, "f1_macro": True}
+SCORES = {"log_loss": False, "refinement": False, "accuracy": True, "roc_auc_ovr": True, "balanced_accuracy": True, "f1_macro": True}
 
 
 def multiclass_loss(output: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -29,16 +30,12 @@ def multiclass_loss(output: Tensor, target: Tensor, smoothing: float = 0.0) -> T
 
 
 class Multiclass:
-    """The task of one of C classes. score: the metric that early stopping reads, one of SCORES.
-
-    With label smoothing the log loss of plain targets does not say which weights are best: it falls, then rises, while the network learns to be
-    less sure, and the accuracy still grows. There "log_loss" becomes "smoothed_log_loss", what is trained.
-    """
+    """The task of one of C classes. score: the metric that early stopping reads, one of SCORES."""
 
     def __init__(self, classes: int, *, label_smoothing: float = 0.0, score: str = "log_loss") -> None:
         self.outputs = classes
         self.label_smoothing = label_smoothing
-        self.score = "smoothed_log_loss" if label_smoothing and score == "log_loss" else score
+        self.score = score
         self.maximise = SCORES[score]
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -50,10 +47,8 @@ class Multiclass:
         return {"probability": mean_of_members(widened(output).softmax(-1), output)}
 
     def metrics(self, prediction: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray | None = None) -> dict[str, float]:
-        """accuracy, balanced_accuracy, f1_macro, log_loss, and roc_auc_ovr up to a hundred classes; with label smoothing smoothed_log_loss."""
-        probability = prediction["probability"]
-        metrics = class_metrics(probability, target, weight)
-        if self.label_smoothing:
-            evenly = average(surprise(probability).mean(1), weight)
-            metrics["smoothed_log_loss"] = (1 - self.label_smoothing) * metrics["log_loss"] + self.label_smoothing * evenly
+        """accuracy, balanced_accuracy, f1_macro, log_loss, roc_auc_ovr up to a hundred classes; where it is the score, the refinement (see cooling)."""
+        metrics = class_metrics(prediction["probability"], target, weight)
+        if self.score == "refinement":
+            metrics["refinement"] = refinement(prediction["probability"], target, weight)
         return metrics

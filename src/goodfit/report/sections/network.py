@@ -30,6 +30,7 @@ def network(records: Records) -> Html:
                     large(found.get("multiply_adds")) if is_number(found.get("multiply_adds")) else None,
                 ),
                 ("Averaged", _averaged(found)),
+                ("Temperature of the probabilities", _temperatures(found)),
                 ("Memory in training", bytes_(found.get("training_bytes")) if is_number(found.get("training_bytes")) else None),
             ]
         )
@@ -58,6 +59,14 @@ def _averaged(found: dict[str, Any]) -> str | None:
         + (f" ({kind['weight']:.0%})" if is_number(kind.get("weight")) else "")
         for kind in kinds
     )
+
+
+def _temperatures(found: dict[str, Any]) -> str | None:
+    """By how much the networks' probabilities are flattened (above 1) or sharpened to be as sure as they are right."""
+    known = {name: value for name, value in (found.get("temperatures") or {}).items() if is_number(value)}
+    if len(known) == 1:
+        return f"{next(iter(known.values())):.2f}"
+    return ", ".join(f"{clip(str(name), 40)} {value:.2f}" for name, value in known.items()) or None
 
 
 def _row(layer: dict[str, Any]) -> list[Any]:
