@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import sklearn.metrics as sk
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
@@ -220,6 +222,9 @@ def test_every_score_is_among_the_metrics() -> None:
         "multilabel": Multilabel(2).metrics({"probability": p}, np.eye(2)[y]),
         "regression": Regression().metrics({"mean": p[:, 0]}, p[:, 1]),
     }
+    for kind, task in (("binary", Binary(score="smoothed_log_loss")), ("multiclass", Multiclass(3, score="smoothed_log_loss"))):
+        probability, code, _ = drawn(30, max(task.outputs, 2), 0)
+        found[kind] |= task.metrics({"probability": probability}, code)
     for kind, metrics in found.items():
         assert set(SCORES[kind]) <= set(metrics)
 
@@ -258,3 +263,15 @@ def test_the_temperature_of_many_rows_is_found_on_some_of_them() -> None:
     logits = random.normal(size=(3_000_000, 2)) * 3
     code = (random.random(len(logits)) < softmax(logits)[:, 1]).astype(np.int64)
     assert refinement(softmax(2 * logits), code) == pytest.approx(class_metrics(softmax(logits), code)["log_loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", [partial(Multiclass, 4), Binary], ids=["multiclass", "binary"])
+def test_with_smoothing_the_score_can_be_what_is_trained(kind: Any) -> None:
+    task = kind(label_smoothing=0.2, score="smoothed_log_loss")
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(50, task.outputs, generator=random, dtype=torch.float64)
+    codes = torch.randint(max(task.outputs, 2), (50,), generator=random)
+    weight = np.arange(1.0, 51.0)
+    metrics = task.metrics({"probability": task.decode(logits)["probability"].numpy()}, codes.numpy(), weight)
+    assert not task.maximise
+    assert metrics[task.score] == pytest.approx(np.average(task.loss(logits, codes).numpy(), weights=weight))

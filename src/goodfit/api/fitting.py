@@ -108,9 +108,15 @@ def member_seed(seed: int, index: int) -> int:
 
 
 def judge(encoder: Encoder, label_smoothing: float = 0.0) -> Task:
-    """The task that a network is trained for and judged by on the validation rows. Classes by their refinement, since the bundle cools probabilities."""
+    """The task that a network is trained for and judged by on the validation rows.
+
+    Classes are judged by their refinement, since the bundle cools the probabilities; with label smoothing by what is trained, since there the
+    refinement is best after a few epochs and the accuracy after the last.
+    """
     spec = encoder.target.to_json() | {"label_smoothing": label_smoothing}
-    return tasks.build(spec | {"score": "refinement"} if spec["kind"] in ("binary", "multiclass") else spec)
+    if spec["kind"] not in ("binary", "multiclass"):
+        return tasks.build(spec)
+    return tasks.build(spec | {"score": "smoothed_log_loss" if label_smoothing else "refinement"})
 
 
 def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, keep: Callable[[Recipe], None], progress: Progress) -> Fitted:

@@ -54,7 +54,7 @@ HABITS: dict[str, Habit] = {
     "realmlp": Habit("adamw", 4e-2, 1e-2, "cosine", 0.0, None, 256, 256, batch=256, beta2=0.95),
     "mixed": Habit("adamw", 1e-3, 1e-3, "constant", 0.0, 1.0, 60, 8, batch=64),
     "resnet9": Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1, momentum=0.9),
-    "bag": Habit("adamw", 2e-2, 0.0, "cosine", 0.05, None, 10, 10, batch=64, label_smoothing=0.1),
+    "bag": Habit("adamw", 1.4e-2, 0.0, "cosine", 0.05, None, 10, 10, batch=64, label_smoothing=0.1),
     "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
 }

@@ -48,6 +48,7 @@ MEASURES: dict[str, Measure] = {
     "cohen_kappa": Measure("Cohen's kappa", True),
     "jaccard": Measure("Jaccard index", True),
     "log_loss": Measure("Log loss", False),
+    "smoothed_log_loss": Measure("Log loss of smoothed labels", False),
     "refinement": Measure("Log loss at the best temperature", False),
     "brier_loss": Measure("Brier score", False),
     "hamming_loss": Measure("Hamming loss", False, True),

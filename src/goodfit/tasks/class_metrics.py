@@ -40,6 +40,12 @@ def class_metrics(probability: np.ndarray, code: np.ndarray, weight: np.ndarray 
     return metrics
 
 
+def smoothed_log_loss(probability: np.ndarray, code: np.ndarray, smoothing: float, weight: np.ndarray | None = None) -> float:
+    """Cross-entropy in nats with the targets of label smoothing, of which the share `smoothing` is spread evenly over the classes."""
+    own = surprise(probability[np.arange(len(code)), code.astype(np.int64)])
+    return average((1 - smoothing) * own + smoothing * surprise(probability).mean(1), weight)
+
+
 def surprise(probability: np.ndarray) -> np.ndarray:
     """-log p in nats, p clipped as scikit-learn clips: to the rounding of its dtype."""
     eps = np.finfo(probability.dtype).eps

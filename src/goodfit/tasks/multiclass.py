@@ -9,11 +9,19 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from goodfit.tasks.class_metrics import class_metrics
+from goodfit.tasks.class_metrics import class_metrics, smoothed_log_loss
 from goodfit.tasks.cooling import refinement
 from goodfit.tasks.outputs import for_members, mean_of_members, widened
 
-SCORES = {"log_loss": False, "refinement": False, "accuracy": True, "roc_auc_ovr": True, "balanced_accuracy": True, "f1_macro": True}
+SCORES = {
+    "log_loss": False,
+    "refinement": False,
+    "smoothed_log_loss": False,
+    "accuracy": True,
+    "roc_auc_ovr": True,
+    "balanced_accuracy": True,
+    "f1_macro": True,
+}
 
 
 def multiclass_loss(output: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -47,8 +55,10 @@ class Multiclass:
         return {"probability": mean_of_members(widened(output).softmax(-1), output)}
 
     def metrics(self, prediction: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray | None = None) -> dict[str, float]:
-        """accuracy, balanced_accuracy, f1_macro, log_loss, roc_auc_ovr up to a hundred classes; where it is the score, the refinement (see cooling)."""
+        """accuracy, balanced_accuracy, f1_macro, log_loss, roc_auc_ovr up to a hundred classes; the refinement (see cooling) or smoothed_log_loss where it is the score."""
         metrics = class_metrics(prediction["probability"], target, weight)
         if self.score == "refinement":
             metrics["refinement"] = refinement(prediction["probability"], target, weight)
+        elif self.score == "smoothed_log_loss":
+            metrics["smoothed_log_loss"] = smoothed_log_loss(prediction["probability"], target, self.label_smoothing, weight)
         return metrics
