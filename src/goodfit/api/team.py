@@ -90,9 +90,9 @@ class Together:
     def wait(self) -> Done | None:
         """A job that is done, or None when something else became known."""
         process, event = self._events.get()
-        job, fold = self._busy[process]
         if event is None:
             raise WorkerError(f"a training process ended with {process.ending()}; go on with --resume, or set train.workers=1")
+        job, fold = self._busy[process]
         if "error" in event:
             raise getattr(errors, event["error"], TrainingError)(event["message"])
         if "say" in event:
@@ -120,8 +120,8 @@ class _Process:
     def __init__(self, log: Path, events: queue.Queue[tuple[_Process, dict[str, Any] | None]]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
-        package = str(Path(__file__).resolve().parents[2])  # where `goodfit` is imported from
-        code = f"import sys; sys.path.insert(0, {package!r}); from goodfit.api.worker import main; main()"
+        # It finds every package where this process does.
+        code = f"import sys; sys.path[:] = {sys.path!r}; from goodfit.api.worker import main; main()"
         with open(log, "wb") as sink:
             self._popen = subprocess.Popen(
                 [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True,
