@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from goodfit.tasks.class_metrics import class_metrics, smoothed_log_loss
-from goodfit.tasks.cooling import refinement
+from goodfit.tasks.class_metrics import class_metrics, score_only
 from goodfit.tasks.outputs import for_members, mean_of_members, widened
 
 SCORES = {
@@ -65,8 +64,4 @@ class Binary:
     def metrics(self, prediction: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray | None = None) -> dict[str, float]:
         """accuracy, balanced_accuracy, f1_macro, log_loss, roc_auc; the refinement (see cooling) or smoothed_log_loss where it is the score."""
         metrics = class_metrics(prediction["probability"], target, weight)
-        if self.score == "refinement":
-            metrics["refinement"] = refinement(prediction["probability"], target, weight)
-        elif self.score == "smoothed_log_loss":
-            metrics["smoothed_log_loss"] = smoothed_log_loss(prediction["probability"], target, self.label_smoothing, weight)
-        return metrics
+        return metrics | score_only(self.score, prediction["probability"], target, self.label_smoothing, weight)

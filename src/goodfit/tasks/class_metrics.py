@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from goodfit.tasks.cooling import refinement
+
 RANKED = 100  # classes up to which the AUC is computed: at 5,000 rows a sort of each costs about 20 ms in all
 
 
@@ -38,6 +40,17 @@ def class_metrics(probability: np.ndarray, code: np.ndarray, weight: np.ndarray 
         areas = [roc_auc(columns[c], code == c, weight) for c in np.flatnonzero(seen)]
         metrics["roc_auc_ovr"] = mean_defined(areas)
     return metrics
+
+
+def score_only(
+    score: str, probability: np.ndarray, code: np.ndarray, smoothing: float, weight: np.ndarray | None = None
+) -> dict[str, float]:
+    """What is computed only where it is the score: refinement (see cooling) or smoothed_log_loss."""
+    if score == "refinement":
+        return {score: refinement(probability, code, weight)}
+    if score == "smoothed_log_loss":
+        return {score: smoothed_log_loss(probability, code, smoothing, weight)}
+    return {}
 
 
 def smoothed_log_loss(probability: np.ndarray, code: np.ndarray, smoothing: float, weight: np.ndarray | None = None) -> float:
