@@ -118,7 +118,7 @@ def removed_on_refusal(path: Path) -> Iterator[None]:
         raise InputError(f"the run folder {path} cannot be written ({error.strerror}); give another --out", file=path) from error
     try:
         yield
-    except BaseException:
+    except BaseException:  # Ctrl-C too leaves nothing half-made; raised again
         if not (path / "recipe.yaml").exists():  # nothing was trained yet
             for item in path.iterdir() if path.exists() else ():
                 shutil.rmtree(item) if item.is_dir() else item.unlink()

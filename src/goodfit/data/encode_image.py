@@ -121,7 +121,7 @@ def _on_all_cores(work: Callable[[Any], Any], jobs: list[Any]) -> list[Any]:
     with _quiet(), ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         try:
             return list(pool.map(work, jobs))
-        except BaseException:
+        except BaseException:  # Ctrl-C too must not wait for every picture; raised again
             pool.shutdown(cancel_futures=True)
             raise
 
