@@ -100,7 +100,7 @@ def test_warm_up_then_the_course() -> None:
     name=st.sampled_from(NAMES),
     total=st.integers(1, 5_000),
     warmup=st.none() | st.floats(0, 1, exclude_max=True),
-    share=st.floats(0, 1, exclude_min=True),
+    share=st.floats(0, 1, exclude_min=True, exclude_max=True),
     shrink=st.floats(0.01, 1, exclude_max=True),
     data=st.data(),
 )
