@@ -6,9 +6,23 @@ import pytest
 
 from goodfit.api.plan import HABITS, average_decay, batch_by_rows, member_count, resolve, usual_rate
 from goodfit.base.recipe import Recipe
+from goodfit.data.target import TargetSpec
 from goodfit.models import catalogue
 
+NUMBER, CLASSES = TargetSpec("regression", ("y",)), TargetSpec("multiclass", ("y",), tuple("abc"))
 INPUTS = {"numbers": {"names": ["a", "b"]}, "categories": {"sizes": [4]}}
+
+
+def test_numbers_and_classes_are_learned_differently() -> None:
+    several = TargetSpec("several", ("y", "z"), parts=(NUMBER, CLASSES))
+    numbers = TargetSpec("several", ("y", "z"), parts=(NUMBER, NUMBER))
+    dropout = [
+        resolve(Recipe(), INPUTS, name="tabm", rows=5_000, outputs=2, members=1, target=target).model.dropout
+        for target in (NUMBER, CLASSES, several, numbers)
+    ]
+    assert dropout == [0, 0.1, 0.1, 0]
+    given = Recipe.build(None, ["model.dropout=0.3"])
+    assert resolve(given, INPUTS, name="tabm", rows=5_000, outputs=1, members=1, target=NUMBER).model.dropout == 0.3
 
 
 def test_every_network_has_a_habit() -> None:
@@ -32,7 +46,7 @@ def test_the_average_never_looks_back_further_than_half_of_a_training(rows: int,
 def test_a_table_s_recipe_is_whole(preset: str) -> None:
     request = Recipe.build(None, [f"preset={preset}"])
     members = member_count(request, "tabm", 5_000)
-    recipe = resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members, classes=False)
+    recipe = resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members, target=NUMBER)
     assert recipe.partner is not None
     for own in (recipe, recipe.second):
         assert own is not None
@@ -40,7 +54,7 @@ def test_a_table_s_recipe_is_whole(preset: str) -> None:
         assert own.train.time_limit == recipe.train.time_limit
         assert own.train.members == members
         catalogue.build(own.model.name or "", INPUTS | {"numbers": {"names": ["a", "b"], "bins": _bins()}}, 1, catalogue.taken(own.model))
-    assert resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members, classes=False) == recipe
+    assert resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members, target=NUMBER) == recipe
 
 
 def _bins() -> list:
@@ -74,8 +88,8 @@ def test_batches_grow_with_the_rows() -> None:
 def test_resnet9_keeps_its_momentum_under_one_cycle() -> None:
     """Cycled, three seeds of mnist_5k have the same accuracy and a larger log-loss."""
     image = {"image": {"channels": 1, "height": 28, "width": 28}}
-    assert resolve(Recipe(), image, name="resnet9", rows=4_000, outputs=10, members=1, classes=True).optim.momentum == 0.9
+    assert resolve(Recipe(), image, name="resnet9", rows=4_000, outputs=10, members=1, target=CLASSES).optim.momentum == 0.9
     given = Recipe.build(None, ["optim.momentum=0.8"])
-    assert resolve(given, image, name="resnet9", rows=4_000, outputs=10, members=1, classes=True).optim.momentum == 0.8
+    assert resolve(given, image, name="resnet9", rows=4_000, outputs=10, members=1, target=CLASSES).optim.momentum == 0.8
     other = Recipe.build(None, ["optim.name=adamw"])
-    assert resolve(other, image, name="resnet9", rows=4_000, outputs=10, members=1, classes=True).optim.momentum is None
+    assert resolve(other, image, name="resnet9", rows=4_000, outputs=10, members=1, target=CLASSES).optim.momentum is None

@@ -23,9 +23,10 @@ def asked(*sets: str, second: Recipe | None = None) -> None:
     request = request if second is None else request.with_second(second)
     generator = np.random.default_rng(0)
     data = read({"x": generator.normal(size=80), "c": list("abcd") * 20, "y": generator.normal(size=80)}, settings=request.data)
-    encoder = Encoder.fit(data, data.schema, detect(data, request.data), np.arange(80), request.data, 0)
+    target = detect(data, request.data)
+    encoder = Encoder.fit(data, data.schema, target, np.arange(80), request.data, 0)
     name = request.model.name or "tabm"
-    recipe = resolve(request, encoder.inputs, name=name, rows=80, outputs=1, members=1, classes=False)
+    recipe = resolve(request, encoder.inputs, name=name, rows=80, outputs=1, members=1, target=target)
     refuse_without_room(request, recipe, encoder, 1, torch.device("cpu"))
 
 

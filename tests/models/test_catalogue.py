@@ -16,7 +16,7 @@ from goodfit.models import catalogue, sizing
 
 
 def size(name: str, inputs: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    given = {"rows": 20_000, "outputs": 2, "time_limit": 600.0, "threads": 2, "preset": "good"} | changes
+    given = {"rows": 20_000, "outputs": 2, "time_limit": 600.0, "threads": 2, "preset": "good", "numeric": False} | changes
     return catalogue.defaults(name, inputs, **given)
 
 
@@ -169,6 +169,17 @@ def test_a_wide_table_has_a_network_that_fits_the_time() -> None:
     wide = {"numbers": {"names": [f"n{i}" for i in range(1_500)]}}
     s = size("tabm", wide, rows=5_000)
     assert sizing.tabm_cost(1_500, [], 2, width=s["width"], depth=2, members=s["members"], dim=s["embedding_dim"], bins=48) < 2e7
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_numbers_are_learned_from_columns_without_dropout(name: str) -> None:
+    inputs = {kind: spec for kind, spec in ALL.items() if kind in catalogue.entry(name).inputs}
+    usual = catalogue.entry(name).defaults.get("dropout")
+    assert size(name, inputs).get("dropout") == usual
+    without = name in ("mlp", "tabm", "mixed")
+    assert size(name, inputs, numeric=True).get("dropout") == (0 if without else usual)
+    if "image" in inputs:
+        assert size(name, {"image": inputs["image"]}, numeric=True).get("dropout") == usual
 
 
 def test_image_sizes() -> None:

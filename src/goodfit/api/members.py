@@ -58,7 +58,7 @@ def train_members(
         outputs = tasks.build(first.encoder.target.to_json()).outputs
         recipe = resolve(
             request, first.encoder.inputs, name=name, rows=len(first.train_rows), outputs=outputs, members=len(parted),
-            classes=target.kind in ("binary", "multiclass"),
+            target=target,
         )  # fmt: skip
         recipe = recipe.with_(train__workers=worker_count(recipe, first.encoded, len(first.train_rows), device))
         refuse_without_room(request, recipe, first.encoder, outputs, device)

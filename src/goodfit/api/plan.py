@@ -17,6 +17,7 @@ from goodfit.base.parts import DataPart
 from goodfit.base.recipe import Recipe
 from goodfit.data.dataset import Schema
 from goodfit.data.encoded import Encoded
+from goodfit.data.target import TargetSpec
 from goodfit.models import catalogue
 
 
@@ -115,11 +116,11 @@ def member_count(recipe: Recipe, name: str, rows: int) -> int:
     return FOLDED[recipe.preset] if rows < MANY_ROWS else 1
 
 
-def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int, classes: bool) -> Recipe:
+def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int, target: TargetSpec) -> Recipe:
     """The recipe with model, optimiser, batch size, epochs, patience, time limit and partner decided.
 
     inputs: the encoder's description of the network's inputs. rows: training rows. outputs: O of the task. members: folds that are trained on.
-    classes: whether the target is one of several classes.
+    target: what is learned.
     """
     other = partner_name(recipe, name)
     first = _resolved(
@@ -129,18 +130,18 @@ def resolve(recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, out
         rows=rows,
         outputs=outputs,
         members=members,
-        classes=classes,
+        target=target,
         share=1 / members if other is None else FIRST["main"],
     )
     if other is None:
         return first
     asked = recipe.second or recipe.with_(model__name=other)
-    second = _resolved(asked, inputs, name=other, rows=rows, outputs=outputs, members=members, classes=classes, share=FIRST["partner"])
+    second = _resolved(asked, inputs, name=other, rows=rows, outputs=outputs, members=members, target=target, share=FIRST["partner"])
     return first.with_second(second)
 
 
 def _resolved(
-    recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int, classes: bool, share: float
+    recipe: Recipe, inputs: dict[str, Any], *, name: str, rows: int, outputs: int, members: int, target: TargetSpec, share: float
 ) -> Recipe:
     """One network's recipe. share: of the time limit, for which it is sized."""
     threads = recipe.train.threads or torch.get_num_threads()
@@ -151,7 +152,14 @@ def _resolved(
         key: getattr(recipe.model, key) for key in recipe.model.model_fields_set if key != "name" and getattr(recipe.model, key) is not None
     }
     settings = catalogue.defaults(
-        name, inputs, rows=rows, outputs=outputs, time_limit=None if limit is None else share * limit, threads=threads, preset=recipe.preset
+        name,
+        inputs,
+        rows=rows,
+        outputs=outputs,
+        time_limit=None if limit is None else share * limit,
+        threads=threads,
+        preset=recipe.preset,
+        numeric=target.numeric,
     )
     settings |= catalogue.checked(name, given)
     habit = HABITS[name]
@@ -174,7 +182,7 @@ def _resolved(
         changes["optim__clip"] = habit.clip
     if habit.beta2 is not None and optimiser in ("adam", "adamw") and not recipe.given("optim.beta2"):
         changes["optim__beta2"] = habit.beta2
-    if habit.label_smoothing and not recipe.given("train.label_smoothing") and classes:
+    if habit.label_smoothing and not recipe.given("train.label_smoothing") and target.kind in ("binary", "multiclass"):
         changes["train__label_smoothing"] = habit.label_smoothing
     epochs = recipe.train.epochs
     changes["train__epochs"] = epochs or habit.epochs

@@ -53,6 +53,11 @@ class TargetSpec:
     parts: tuple[TargetSpec, ...] = ()
     separator: str = ""
 
+    @property
+    def numeric(self) -> bool:
+        """Whether all that is to be learned are numbers, rather than classes or labels."""
+        return all(part.numeric for part in self.parts) if self.parts else self.kind == "regression"
+
     def encode(self, source: Dataset | pl.DataFrame | pl.Series) -> np.ndarray:
         """The target of each row as numbers.
 
