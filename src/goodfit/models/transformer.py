@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from goodfit.base.errors import InputError
-from goodfit.nn.attention import Attention
+from goodfit.nn.block import TransformerBlock
 from goodfit.nn.dropout import Dropout
 from goodfit.nn.norm import RMSNorm
 from goodfit.nn.pool import masked_mean
@@ -18,24 +18,7 @@ from goodfit.nn.shapes import required
 from goodfit.nn.tokens import TokenEmbedding
 
 
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)): [B, T, D] -> [B, T, D]. The MLP is 4 D wide, as in the original transformer."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.attention_norm, self.mlp_norm = RMSNorm(width), RMSNorm(width)
-        self.attention = Attention(width, heads, qk_norm=True, rotary=True, zero_output=True)
-        self.up, self.activation, self.down = nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        self.dropout = Dropout(dropout)
-        nn.init.zeros_(self.down.weight)
-        nn.init.zeros_(self.down.bias)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), mask=mask))
-        return x + self.dropout(self.down(self.activation(self.up(self.mlp_norm(x)))))
-
-
-class TransformerEncoder(nn.Module):
+class TextEncoder(nn.Module):
     """Tokens [B, T] (0 is padding) -> features [B, D]."""
 
     def __init__(self, vocabulary: int, *, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.1) -> None:
@@ -45,7 +28,9 @@ class TransformerEncoder(nn.Module):
         self.width = width
         self.tokens = TokenEmbedding(vocabulary, width)
         self.dropout = Dropout(dropout)
-        self.blocks = nn.ModuleList([Block(width, heads, dropout) for _ in range(depth)])
+        self.blocks = nn.ModuleList(
+            [TransformerBlock(width, heads, dropout=dropout, qk_norm=True, rotary=True, zero_output=True) for _ in range(depth)]
+        )
         self.norm = RMSNorm(width)
 
     def forward(self, text: Tensor) -> Tensor:
@@ -61,7 +46,7 @@ class Transformer(nn.Module):
 
     def __init__(self, vocabulary: int, outputs: int, *, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.1) -> None:
         super().__init__()
-        self.encoder = TransformerEncoder(vocabulary, width=width, depth=depth, heads=heads, dropout=dropout)
+        self.encoder = TextEncoder(vocabulary, width=width, depth=depth, heads=heads, dropout=dropout)
         self.head = nn.Linear(width, outputs)
 
     def forward(self, *, text: Tensor | None = None) -> Tensor:

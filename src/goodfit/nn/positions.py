@@ -5,19 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from goodfit.base.errors import InputError
+from goodfit.base.errors import InputError, SettingError, did_you_mean
 from goodfit.nn.shapes import expect
 
+POSITIONS = ("none", "sine", "learned", "rotary")
 
-def angles(length: int, dim: int, base: float, like: Tensor) -> Tensor:
-    """position * base^(-2i / dim): [T, dim / 2] radians, in float32 or wider (bfloat16 cannot count past 256)."""
+
+def angles(length: int, dim: int, base: float, like: Tensor, start: Tensor | None = None) -> Tensor:
+    """position * base^(-2i / dim): [T, dim / 2] radians, in float32 or wider (bfloat16 cannot count past 256).
+
+    start: position of the first token of each row [B]; then [B, T, dim / 2]. Rows begin at 0 where it is None.
+    """
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     rate = base ** -(torch.arange(0, dim, 2, device=like.device, dtype=dtype) / dim)
-    return torch.arange(length, device=like.device, dtype=dtype).unsqueeze(1) * rate
+    place = torch.arange(length, device=like.device, dtype=dtype)
+    if start is not None:
+        place = place + start.unsqueeze(1)  # B T
+    return place.unsqueeze(-1) * rate
 
 
 def rotate(x: Tensor, angle: Tensor) -> Tensor:
-    """Turn each pair (x_i, x_{i + E/2}) of [B, H, T, E] by the angle [T, E / 2] of its position.
+    """Turn each pair (x_i, x_{i + E/2}) of [B, H, T, E] by the angle of its position: [T, E / 2], or [B, 1, T, E / 2].
 
     >>> rotate(torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[torch.pi / 2]])).round()
     tensor([[[[-0., 1.]]]])
@@ -39,9 +47,11 @@ class Rotary(nn.Module):
             raise InputError(f"rotary positions turn pairs of dimensions: a head must have an even number of them; {head_dim} was given")
         self.head_dim, self.base = head_dim, base
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, start: Tensor | None = None) -> Tensor:
+        """start: position of the first token of each row [B], 0 where None."""
         expect("rotary positions", x, "B", "H", "T", self.head_dim)
-        return rotate(x, angles(x.shape[2], self.head_dim, self.base, x))
+        angle = angles(x.shape[2], self.head_dim, self.base, x, start)
+        return rotate(x, angle if start is None else angle.unsqueeze(1))  # B T E/2 -> B 1 T E/2
 
 
 class SinePositions(nn.Module):
@@ -53,10 +63,11 @@ class SinePositions(nn.Module):
             raise InputError(f"sine positions come in pairs of sine and cosine: the width must be even; {width} was given")
         self.width, self.base = width, base
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, start: Tensor | None = None) -> Tensor:
+        """start: position of the first token of each row [B], 0 where None."""
         expect("sine positions", x, "B", "T", self.width)
-        angle = angles(x.shape[1], self.width, self.base, x)
-        return x + torch.stack([angle.sin(), angle.cos()], -1).flatten(1).to(x.dtype)  # T D/2 2 -> T D
+        angle = angles(x.shape[1], self.width, self.base, x, start)
+        return x + torch.stack([angle.sin(), angle.cos()], -1).flatten(-2).to(x.dtype)  # T D/2 2 -> T D
 
 
 class LearnedPositions(nn.Module):
@@ -70,10 +81,29 @@ class LearnedPositions(nn.Module):
         self.length, self.width = length, width
         self.weight = nn.Parameter(torch.empty(length, width).normal_(0, 0.02))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, start: Tensor | None = None) -> Tensor:
+        """start: position of the first token of each row [B], 0 where None."""
         expect("learned positions", x, "B", "T", self.width)
-        if x.shape[1] > self.length:
+        T = x.shape[1]
+        if self.length < T or (start is not None and bool((start + T > self.length).any())):
+            given = T if start is None else T + int(start.max())
             raise InputError(
-                f"learned positions reach to {self.length} tokens and got {x.shape[1]}; cut the text or build the network longer"
+                f"learned positions reach to {self.length} tokens and got {given}; cut the text or build the network longer", value=given
             )
-        return x + self.weight[: x.shape[1]]
+        if start is None:
+            return x + self.weight[:T]
+        return x + self.weight[start.unsqueeze(1) + torch.arange(T, device=x.device)]  # B T D
+
+
+def positions(name: str, width: int, length: int) -> nn.Module | None:
+    """What is added to tokens of this width to tell where they stand: "sine", or "learned" up to `length` tokens.
+
+    None for "rotary", which acts within the attention, and for "none". Raises SettingError for an unknown name.
+    """
+    if name == "sine":
+        return SinePositions(width)
+    if name == "learned":
+        return LearnedPositions(length, width)
+    if name in POSITIONS:
+        return None
+    raise SettingError(f"positions must be one of {', '.join(POSITIONS)}; {name!r} was given{did_you_mean(name, POSITIONS)}", value=name)
