@@ -7,8 +7,10 @@ busy must not change the network, and the same call must give the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
+from goodfit.models import resnet, vgg
 from goodfit.models.resnet9 import FULL_SIZE
 from goodfit.nn.columns import ONE_HOT_LEVELS
 
@@ -37,6 +39,12 @@ FEW_ROWS = 2_000
 CONVOLUTIONS = 50e9
 RESNET_WIDTHS = (64, 48, 32, 24, 16, 12, 8)  # 64 is ResNet-9's own, for 50,000 colour images
 RESNET_EPOCHS = 16  # with these, width 16 has 0.990 on mnist_5k (4,000 images)
+# A vision transformer from scratch learns what a convolution knows: it needs more passes, each with less of a network where the time is short.
+VIT_SIZES = ((128, 6), (96, 6), (64, 6), (64, 4), (48, 4), (32, 4))  # (width, depth); each a multiple of four heads
+VIT_EPOCHS = 40  # CCT's 300 on 50,000 images are for the last per cent
+PRODUCTS = 30e9  # multiply-adds a second of a thread in its matrices of some hundred rows and columns, by which TabM's are slower and convolutions faster
+
+Size = TypeVar("Size")
 
 
 def epochs(rows: int) -> int:
@@ -102,3 +110,74 @@ def resnet_width(image: tuple[int, int, int], *, rows: int, time_limit: float | 
         if width <= largest and resnet_cost(image, width) <= allowed:
             break
     return width
+
+
+def largest(sizes: Sequence[Size], cost: Callable[[Size], float], allowed: float) -> Size:
+    """The first of `sizes`, which fall, whose cost is allowed; the last where none is.
+
+    >>> largest((64, 32, 16), lambda width: width**2, 1_500)
+    32
+    """
+    return next((size for size in sizes if cost(size) <= allowed), sizes[-1])
+
+
+def residual_cost(image: tuple[int, int, int], width: int, *, blocks: Sequence[int], bottleneck: bool, stem: str, projected: bool) -> float:
+    """Multiply-adds of an image's forward pass through models.resnet.ResNet without its head. projected: shortcuts are convolutions."""
+    channels, height, across = image
+    if stem == "imagenet":
+        height, across = _half(height), _half(across)
+    cost: float = height * across * (49 if stem == "imagenet" else 9) * channels * width
+    if stem == "imagenet":
+        height, across = _half(height), _half(across)
+    inputs = width
+    for index, count in enumerate(blocks):
+        middle = width * 2**index
+        outputs = resnet.EXPANSION * middle if bottleneck else middle
+        for place in range(count):
+            before = height * across
+            if index and not place:
+                height, across = _half(height), _half(across)
+            after = height * across
+            if bottleneck:
+                cost += before * inputs * middle + after * (9 * middle * middle + middle * outputs)
+            else:
+                cost += after * 9 * (inputs * middle + middle * middle)
+            if projected and (inputs != outputs or before != after):
+                cost += after * inputs * outputs
+            inputs = outputs
+    return cost
+
+
+def vgg_cost(image: tuple[int, int, int], width: int, *, depth: int, convolutions: int, dense: int, outputs: int) -> float:
+    """Multiply-adds of an image's forward pass through models.vgg.VGG with pooling."""
+    inputs, height, across = image
+    cost = 0.0
+    for index in range(depth):
+        filters = width * min(2**index, vgg.WIDEST)
+        for _ in range(convolutions):
+            cost += height * across * 9 * inputs * filters
+            inputs = filters
+        height, across = height // 2, across // 2
+    features = inputs * height * across
+    for _ in range(dense):
+        cost, features = cost + features * vgg.WIDEST * width, vgg.WIDEST * width
+    return cost + features * outputs
+
+
+def vit_cost(image: tuple[int, int, int], width: int, *, depth: int, patch: int) -> float:
+    """Multiply-adds of an image's forward pass through models.vit.ViT with a stem of convolutions and no class token, without its head."""
+    inputs, height, across = image
+    cost = 0.0
+    for left in reversed(range(patch.bit_length() - 1)):
+        outputs = max(1, width >> left)
+        cost += height * across * 9 * inputs * outputs
+        inputs, height, across = outputs, _half(height), _half(across)
+    tokens = height * across
+    return cost + depth * tokens * (
+        12 * width * width + 2 * tokens * width
+    )  # four maps of attention, two of the MLP; scores, sums of values
+
+
+def _half(side: int) -> int:
+    """Of a side that is halved with a frame around it."""
+    return (side + 1) // 2

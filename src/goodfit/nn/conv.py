@@ -32,6 +32,26 @@ class ConvBlock(nn.Module):
         return F.relu(self.norm(x), inplace=True)
 
 
+class ConvNorm(nn.Module):
+    """Convolution, batch norm, and ReLU unless told otherwise: [B, C, H, W] -> [B, C', ceil(H / stride), ceil(W / stride)].
+
+    The order of ResNet and of VGG with batch norm. size: the filter's side, an odd number of pixels; half of it is added around the image.
+    Weights start as a normal that keeps the gradient's size through a ReLU (He et al. 2015, fan-out), without a bias: the norm has one.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: int = 3, *, stride: int = 1, relu: bool = True) -> None:
+        super().__init__()
+        self.inputs, self.relu = inputs, relu
+        self.conv = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
+        self.norm = BatchNorm2d(outputs)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        expect("convolution with batch norm", x, "B", self.inputs, "H", "W")
+        x = self.norm(self.conv(x))
+        return F.relu(x, inplace=True) if self.relu else x
+
+
 class ResidualConv(nn.Module):
     """x + block(block(x)) at one width: [B, C, H, W] -> [B, C, H, W] (He et al. 2016; in the form of ResNet-9, Page 2018)."""
 

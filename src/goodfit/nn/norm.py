@@ -1,4 +1,4 @@
-"""Normalisation. D features."""
+"""Normalisation. B rows, D features, C channels, H and W pixels."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def norm(name: str, width: int) -> nn.Module:
         return BatchNorm1d(width)
     if name == "layer":
         return nn.LayerNorm(width)
+    raise SettingError(f"norm must be one of {', '.join(NORMS)}; {name!r} was given{did_you_mean(name, NORMS)}", value=name)
+
+
+def image_norm(name: str, channels: int) -> nn.Module:
+    """The normalisation of [B, C, H, W] called `name`: none, batch (each channel over batch and pixels) or layer (each image over channels and
+    pixels: Wu and He 2018, group norm with one group). Raises SettingError for an unknown name."""
+    if name == "none":
+        return nn.Identity()
+    if name == "batch":
+        return BatchNorm2d(channels)
+    if name == "layer":
+        return nn.GroupNorm(1, channels)
     raise SettingError(f"norm must be one of {', '.join(NORMS)}; {name!r} was given{did_you_mean(name, NORMS)}", value=name)
 
 

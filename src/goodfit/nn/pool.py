@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from goodfit.base.errors import SettingError, did_you_mean
+
+HALVINGS = ("max", "mean", "none")
 
 
 def token_mask(tokens: Tensor) -> Tensor:
@@ -43,3 +47,22 @@ def pixel_max(x: Tensor) -> Tensor:
 def pixel_mean(x: Tensor) -> Tensor:
     """Mean over the pixels: [B, C, H, W] -> [B, C]."""
     return x.mean((2, 3))
+
+
+def halving(name: str) -> nn.Module:
+    """The layer [B, C, H, W] -> [B, C, H // 2, W // 2] that takes the largest (max) or the mean (mean) of each 2 x 2 pixels; none leaves all.
+
+    Raises SettingError for an unknown name.
+
+    >>> halving("mean")(torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]]))
+    tensor([[[[3.]]]])
+    """
+    if name == "max":
+        return nn.MaxPool2d(2)
+    if name == "mean":
+        return nn.AvgPool2d(2)
+    if name == "none":
+        return nn.Identity()
+    raise SettingError(
+        f"pool must be one of {', '.join(HALVINGS)} between convolutions; {name!r} was given{did_you_mean(name, HALVINGS)}", value=name
+    )
