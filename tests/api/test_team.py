@@ -23,6 +23,7 @@ from goodfit.api.fitting import Fold
 from goodfit.api.plan import ROWS_OF_A_WORKER, worker_count
 from goodfit.api.worker import load_fold, save_fold
 from goodfit.base.errors import SettingError, TrainingError
+from goodfit.base.files import read_tensors
 from goodfit.base.recipe import Recipe
 from goodfit.data.encoded import Encoded, Ragged
 from goodfit.data.encoder import Encoder
@@ -42,6 +43,10 @@ def _weights(run: Path) -> str:
     return digest.hexdigest()
 
 
+def _networks(run: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((run / "model").rglob("network.safetensors"))]
+
+
 def _history(run: Any) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if "second" not in name} for line in run.history]
 
@@ -53,7 +58,9 @@ def test_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
     together = gf.train(data, "price", sets=(*SETS, "train.workers=2"), out=tmp_path / "together")
     assert torch.get_num_threads() == before
     assert together.recipe.train.workers == 2
+    mapped = gf.train(data, "price", sets=(*SETS, "train.workers=2", "data.memory=1e-9"), out=tmp_path / "mapped")
     assert _weights(alone.folder) == _weights(together.folder)
+    assert _networks(alone.folder) == _networks(mapped.folder)
     assert _history(alone) == _history(together)
     assert alone.recipe.optim.lr == together.recipe.optim.lr
     assert alone.recipe.second.optim.lr == together.recipe.second.optim.lr
@@ -122,7 +129,8 @@ def test_workers_end_with_the_process_that_asked(training: Any) -> None:
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
-def test_a_fold_comes_back_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_fold_comes_back_as_it_was(tmp_path: Path, mapped: bool) -> None:
     frame = table(60).with_columns(
         pl.Series("note", [f"word{i % 7} and word{i % 5}" for i in range(60)]), pl.Series("w", np.arange(1.0, 61.0))
     )
@@ -130,9 +138,14 @@ def test_a_fold_comes_back_as_it_was(tmp_path: Path) -> None:
     data = read(frame, settings=recipe.data)
     target = detect(data, recipe.data)
     encoder = Encoder.fit(data, data.schema, target, np.arange(40), recipe.data, 0)
-    fold = Fold(encoder, encoder.encode(data), np.arange(40), np.arange(40, 60), np.arange(60) / 60)
+    if mapped:
+        encoder = Encoder.fit(data, data.schema, target, np.arange(40), recipe.with_(data__memory=1e-9).data, 0)
+    fold = Fold(encoder, encoder.encode(data, folder=tmp_path / "cache"), np.arange(40), np.arange(40, 60), np.arange(60) / 60)
     save_fold(fold, tmp_path)
     other = load_fold(tmp_path)
+    assert (tmp_path / "cache/numbers.f32").exists() == mapped
+    written = set(read_tensors(tmp_path / "fold.safetensors"))
+    assert ("input/numbers" in written, "input/text" in written, "offsets/text" in written) == (not mapped, not mapped, True)
     assert other.encoder.inputs == encoder.inputs
     assert other.encoded.inputs.keys() == fold.encoded.inputs.keys()
     assert other.encoded.rows == fold.encoded.rows == 60
@@ -161,4 +174,8 @@ def test_how_many_work_side_by_side() -> None:
     assert worker_count(request, encoded, many, torch.device("cuda")) == 1
     with pytest.raises(SettingError, match=r"train\.workers=2 is for networks on the CPU"):
         worker_count(request.with_(train__workers=2), encoded, many, torch.device("cuda"))
+    large = Encoded({"numbers": torch.zeros(1, 1).expand(1 << 40, 1)}, None, None, 1 << 40)
+    assert worker_count(request, large, many, cpu) == 1
+    large.folder = Path()
+    assert worker_count(request, large, many, cpu) == 1
     assert json.loads(request.model_dump_json())["train"]["workers"] is None

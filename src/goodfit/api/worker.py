@@ -16,14 +16,16 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import torch
 
 from goodfit.api.computing import computing
 from goodfit.api.fitting import Fold, Job, fit_member
 from goodfit.api.folder import RunFolder
 from goodfit.base.errors import GoodfitError
-from goodfit.base.files import plain, read_tensors, write_bytes, write_tensors
+from goodfit.base.files import plain, read_json, read_tensors, write_bytes, write_json, write_tensors
 from goodfit.base.recipe import Recipe
+from goodfit.data.encode_tokens import Lexicon
 from goodfit.data.encoded import Encoded, Ragged
 from goodfit.data.encoder import Encoder
 
@@ -31,30 +33,42 @@ RECIPE = "recipe.yaml"  # of a job, among its checkpoints: as asked for, then wi
 
 
 def save_fold(fold: Fold, folder: Path) -> None:
-    """Write a fold so that a worker can read it."""
+    """Write a fold so that a worker can read it. What is mapped from a file is named and not written again."""
     folder.mkdir(parents=True, exist_ok=True)
     fold.encoder.save(folder)
+    encoded = fold.encoded
     tensors = {"train_rows": torch.from_numpy(fold.train_rows), "valid_rows": torch.from_numpy(fold.valid_rows)}
-    for name, value in (("target", fold.encoded.target), ("weight", fold.encoded.weight)):
+    for name, value in (("target", encoded.target), ("weight", encoded.weight)):
         tensors |= {name: value} if value is not None else {}
+    if encoded.lexicon is not None:
+        tensors |= {"lexicon/word": encoded.lexicon.word, "lexicon/letters": encoded.lexicon.letters}
     if fold.weight is not None:
         tensors["scores"] = torch.from_numpy(fold.weight)
-    for name, given in fold.encoded.inputs.items():
-        tensors |= (
-            {f"{name}/values": given.values, f"{name}/offsets": given.offsets} if isinstance(given, Ragged) else {f"input/{name}": given}
-        )
+    mapped = {}
+    for name, given in encoded.inputs.items():
+        values = given.values if isinstance(given, Ragged) else given
+        if isinstance(given, Ragged):
+            tensors[f"offsets/{name}"] = given.offsets
+        if (path := encoded.file_of(name)) is None:
+            tensors[f"input/{name}"] = values
+        else:
+            mapped[name] = {"path": str(path.resolve()), "dtype": str(values.dtype).removeprefix("torch."), "shape": list(values.shape)}
+    write_json(folder / "mapped.json", {"rows": encoded.rows, "inputs": mapped})
     write_tensors(folder / "fold.safetensors", tensors)
 
 
 def load_fold(folder: Path) -> Fold:
     """Read what `save_fold` wrote."""
-    tensors = read_tensors(folder / "fold.safetensors")
+    tensors, mapped = read_tensors(folder / "fold.safetensors"), read_json(folder / "mapped.json")
     inputs: dict[str, Any] = {name.removeprefix("input/"): tensor for name, tensor in tensors.items() if name.startswith("input/")}
-    for name in [name.removesuffix("/offsets") for name in tensors if name.endswith("/offsets")]:
-        inputs[name] = Ragged(tensors[f"{name}/values"], tensors[f"{name}/offsets"])
+    for name, file in mapped["inputs"].items():
+        # Copied on writing, which nobody does: so the pages of all workers are the same.
+        inputs[name] = torch.from_numpy(np.memmap(file["path"], dtype=file["dtype"], mode="c", shape=tuple(file["shape"])))
+    for name in [name.removeprefix("offsets/") for name in tensors if name.startswith("offsets/")]:
+        inputs[name] = Ragged(inputs[name], tensors[f"offsets/{name}"])
     rows = {name: tensors[name].numpy() for name in ("train_rows", "valid_rows")}
-    count = next(len(value) for value in inputs.values())
-    encoded = Encoded(inputs, tensors.get("target"), tensors.get("weight"), count)
+    lexicon = Lexicon(tensors["lexicon/word"], tensors["lexicon/letters"]) if "lexicon/word" in tensors else None
+    encoded = Encoded(inputs, tensors.get("target"), tensors.get("weight"), mapped["rows"], lexicon=lexicon)
     scores = tensors.get("scores")
     return Fold(Encoder.load(folder), encoded, rows["train_rows"], rows["valid_rows"], None if scores is None else scores.numpy())
 
