@@ -5,12 +5,13 @@ from __future__ import annotations
 import goals
 import limits
 import loop
+import networks
 import record as store
 import rows
 import tables
 from record import FOLDER, Record
 
-RENDER = {"goals": goals.render, "limits": limits.render, "loop": loop.render, "rows": rows.render, "tables": tables.render}
+RENDER = {"goals": goals.render, "limits": limits.render, "loop": loop.render, "networks": networks.render, "rows": rows.render, "tables": tables.render}
 
 
 def main() -> None:

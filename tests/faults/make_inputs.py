@@ -15,7 +15,9 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 from PIL import Image
 
@@ -270,3 +272,51 @@ builds("picture-table-one-absent", _path_table(lambda i: "in/gone.png" if i == 5
 builds("picture-table-leaves-the-folder", _table_in_a_folder(lambda i: f"../outside/{i}.png"))
 builds("picture-table-absolute", _path_table(lambda i: f"{{folder}}/in/{i}.png"))
 builds("picture-table-names-a-folder", _path_table(lambda i: "in" if i == 5 else f"in/{i}.png"))
+
+
+# ---- files of numpy arrays
+def _npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _npy(values: Any, version: tuple[int, int] = (1, 0)) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.asarray(values), version=version)
+    return buffer.getvalue()
+
+
+def _claims(shape: tuple[int, ...]) -> bytes:
+    """An array that says it has this shape and holds eight bytes."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return buffer.getvalue() + bytes(8)
+
+
+_NPZ_ROWS = 40
+_STEPS = np.random.default_rng(0).normal(size=(_NPZ_ROWS, 2, 7)).astype(np.float32)
+_CLASS = np.arange(_NPZ_ROWS) % 2
+_GAPS = np.where(np.arange(7) < 3 + np.arange(_NPZ_ROWS)[:, None, None] % 5, _STEPS, np.nan)
+ARRAYS: dict[str, Callable[[], bytes]] = {
+    "npz-sound": lambda: _npz(X=_STEPS, label=_CLASS),
+    "npz-parts": lambda: _npz(X_train=_STEPS, label_train=_CLASS, X_test=_STEPS[:20], label_test=_CLASS[:20]),
+    "npz-gaps": lambda: _npz(X=_GAPS, label=_CLASS),
+    "npz-objects": lambda: _zip(**{"X.npy": _npy(np.array([[1], [2, 3]] * 20, dtype=object)), "label.npy": _npy(_CLASS)}),
+    "npz-truncated": lambda: _npz(X=_STEPS, label=_CLASS)[:-40],
+    "npz-byte-changed": lambda: _flip(_npz(X=_STEPS, label=_CLASS), 300),
+    "npz-array-cut": lambda: _zip(**{"X.npy": _npy(_STEPS)[:-8], "label.npy": _npy(_CLASS)}),
+    "npz-nonsense-array": lambda: _zip(**{"X.npy": b"\x00\x01\x02", "label.npy": _npy(_CLASS)}),
+    "npz-claims-terabytes": lambda: _zip(**{"X.npy": _claims((1 << 20, 1 << 20)), "label.npy": _npy(_CLASS)}),
+    "npz-empty-arrays": lambda: _npz(X=_STEPS[:0], label=_CLASS[:0]),
+    "npz-no-rows-at-all": lambda: _npz(X=np.float64(3)),
+    "npz-rows-differ": lambda: _npz(X=_STEPS[:30], label=_CLASS),
+    "npz-parts-differ": lambda: _npz(X_train=_STEPS, label_train=_CLASS, X_test=_CLASS, label_test=_CLASS),
+    "npz-lengths-beyond": lambda: _npz(X=_STEPS, label=_CLASS, len=np.where(np.arange(_NPZ_ROWS) == 4, 8, 7)),
+    "npz-lengths-negative": lambda: _npz(X=_STEPS, label=_CLASS, len=np.where(np.arange(_NPZ_ROWS) == 4, -1, 7)),
+    "npz-complex": lambda: _npz(X=_STEPS * 1j, label=_CLASS),
+    "npz-graph": lambda: _npz(edge_index=np.zeros((2, 9), np.int64), label=_CLASS),
+    "npz-nothing-but-nan": lambda: _npz(X=_STEPS * np.nan, label=_CLASS),
+}
+for _name, _make in ARRAYS.items():
+    builds(_name, content(_make, "data.npz"))

@@ -13,13 +13,15 @@ BINS = [torch.linspace(-2, 2, 9), torch.tensor([-1.0, 0.0, 2.0]), torch.tensor([
 NUMBERS: dict[str, Any] = {"numbers": {"names": ["a", "b", "c"], "bins": BINS}}
 CATEGORIES: dict[str, Any] = {"categories": {"names": ["d", "e"], "sizes": [4, 90]}}
 TEXT: dict[str, Any] = {"text": {"columns": ["t"], "vocabulary": 30, "max_tokens": 11}}
-IMAGE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 12, "width": 9}}
+IMAGE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 12, "width": 13}}
+SERIES: dict[str, Any] = {"series": {"columns": ["s"], "channels": 2, "length": 7}}
+TOKENS: dict[str, Any] = {"tokens": {"column": "w", "vocabulary": 30, "alphabet": 20, "letters": 5, "length": 6}}
 TABLE = NUMBERS | CATEGORIES
-ALL = TABLE | TEXT | IMAGE
+ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS
 SMALL = {"width": 8, "members": 3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "linear": ("linear", ALL, {}),
+    "linear": ("linear", TABLE | TEXT | IMAGE, {}),
     "linear, numbers": ("linear", NUMBERS, {}),
     "mlp": ("mlp", TABLE | IMAGE, {"width": 8}),
     "mlp, batch norm": ("mlp", TABLE, {"width": 8, "norm": "batch", "activation": "silu", "dropout": 0.0}),
@@ -32,12 +34,34 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "realmlp": ("realmlp", TABLE, {"width": 8}),
     "resnet9": ("resnet9", IMAGE, {"width": 4}),
     "resnet9, dropout": ("resnet9", IMAGE, {"width": 4, "dropout": 0.3}),
+    "lenet5": ("lenet5", IMAGE, {}),
+    "lenet5, max": ("lenet5", IMAGE, {"activation": "relu", "pool": "max"}),
+    "vgg": ("vgg", IMAGE, {"width": 4}),
+    "vgg, no norm": ("vgg", IMAGE, {"width": 4, "norm": "none", "pool": "mean", "dropout": 0.3, "convolutions": 1, "dense": 0}),
+    "vgg, layer norm": ("vgg", IMAGE, {"width": 4, "norm": "layer", "pool": "none", "depth": 1}),
+    "resnet18": ("resnet18", IMAGE, {"width": 4, "dropout": 0.3}),
+    "resnet18, imagenet": ("resnet18", IMAGE, {"width": 4, "stem": "imagenet"}),
+    "resnet34": ("resnet34", IMAGE, {"width": 4}),
+    "resnet50": ("resnet50", IMAGE, {"width": 4}),
+    "resnet20": ("resnet20", IMAGE, {"width": 4}),
+    "resnet20, plain": ("resnet20", IMAGE, {"width": 4, "residual": False}),
+    "resnet56": ("resnet56", IMAGE, {"width": 4}),
+    "vit": ("vit", IMAGE, {"width": 8, "heads": 2, "depth": 2}),
+    "vit, original": ("vit", IMAGE, {"width": 8, "heads": 2, "depth": 2, "patch": 4, "stem": "patch", "pool": "class", "dropout": 0.1}),
+    "vit, sine": ("vit", IMAGE, {"width": 8, "heads": 2, "depth": 1, "positions": "sine", "pool": "class"}),
+    "vit, rotary": ("vit", IMAGE, {"width": 8, "heads": 2, "depth": 1, "positions": "rotary"}),
     "bag": ("bag", TEXT, {}),
     "bag, hidden": ("bag", TEXT, {"width": 8}),
     "transformer": ("transformer", TEXT, {"width": 8, "heads": 2}),
     "gru": ("gru", TEXT, {"width": 5, "embedding_dim": 6, "depth": 2}),
     "gru, one way": ("gru", TEXT, {"width": 5, "embedding_dim": 6, "bidirectional": False}),
-    "mixed": ("mixed", ALL, SMALL),
+    "series_rnn": ("series_rnn", SERIES, {"width": 5, "depth": 1, "bidirectional": False}),
+    "series_lstm": ("series_lstm", SERIES, {"width": 5}),
+    "series_gru": ("series_gru", SERIES, {"width": 5}),
+    "lstm_tagger": ("lstm_tagger", TOKENS, {"width": 5, "embedding_dim": 6}),
+    "lstm_tagger, chain": ("lstm_tagger", TOKENS, {"width": 5, "embedding_dim": 6, "crf": True}),
+    "transformer_tagger": ("transformer_tagger", TOKENS, {"width": 8, "heads": 2, "embedding_dim": 6}),
+    "mixed": ("mixed", TABLE | TEXT | IMAGE, SMALL),
     "mixed, text": ("mixed", TEXT | CATEGORIES, SMALL),
     "mixed, image": ("mixed", IMAGE | NUMBERS, SMALL | {"embedding": "none"}),
 }
@@ -74,10 +98,20 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
         lengths = torch.randint(1, 12, (rows, 1), generator=generator)
         made["text"] = torch.where(torch.arange(11) < lengths, tokens, 0).to(torch.int32)
     if "image" in inputs:
-        made["image"] = torch.randn(rows, 3, 12, 9, generator=generator)
+        made["image"] = torch.randn(rows, 3, 12, 13, generator=generator)
+    if "series" in inputs:
+        made["series"] = torch.randn(rows, 7, 2, generator=generator)
+        made["lengths"] = torch.randint(1, 8, (rows,), generator=generator)
+    if "tokens" in inputs:
+        real = torch.arange(6) < torch.randint(1, 7, (rows, 1), generator=generator)
+        made["tokens"] = torch.where(real, torch.randint(1, 30, (rows, 6), generator=generator, dtype=torch.int32), 0).to(torch.int32)
+        letters = torch.randint(1, 20, (rows, 6, 5), generator=generator, dtype=torch.int32)
+        made["letters"] = torch.where(real.unsqueeze(2), letters, 0).to(torch.int32)
     return made
 
 
 def shape(case: str, rows: int) -> tuple[int, ...]:
-    """[B, O], or [B, K, O] of a network with members."""
+    """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger, [B, T, O, O] with a chain."""
+    if "tokens" in CASES[case][1]:
+        return (rows, 6, OUTPUTS, OUTPUTS) if CASES[case][2].get("crf") else (rows, 6, OUTPUTS)
     return (rows, 3, OUTPUTS) if CASES[case][0] in ("tabm", "mixed") else (rows, OUTPUTS)

@@ -25,8 +25,9 @@ def test_every_entry_speaks_for_itself() -> None:
         assert listed["name"] in catalogue.names()
         assert len(listed["purpose"]) > 20
         assert any(character.isdigit() for character in listed["source"]) or "TabM" in listed["source"]
-        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image"}
-        assert set(listed["tasks"]) == {"binary", "multiclass", "multilabel", "regression", "several"}
+        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens"}
+        rows = {"binary", "multiclass", "multilabel", "regression", "several"}
+        assert set(listed["tasks"]) == ({"tagging"} if "tokens" in listed["inputs"] else rows)
         assert set(listed["settings"]) <= set(ModelPart.model_fields)
         assert all(len(reason) > 5 for reason in listed["reasons"].values())
     json.dumps(catalogue.listed())
@@ -44,6 +45,8 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"number", "category"}, "tabm"),
         ({"boolean", "datetime", "identifier"}, "tabm"),
         ({"image"}, "resnet9"),
+        ({"series"}, "series_lstm"),
+        ({"tokens"}, "lstm_tagger"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),
@@ -79,8 +82,8 @@ def test_runs_of_letters_are_for_bags() -> None:
 
 def test_inputs_that_a_network_does_not_read_are_refused_with_those_that_do() -> None:
     with pytest.raises(SettingError, match=r"'tabm' reads numbers, categories, the data have .*; take linear or mixed"):
-        catalogue.build("tabm", ALL, 1, {})
-    with pytest.raises(SettingError, match="take linear or mlp or resnet9 or mixed"):
+        catalogue.build("tabm", TABLE | TEXT | IMAGE, 1, {})
+    with pytest.raises(SettingError, match=r"take linear or mlp or resnet9 or lenet5 or .* or vit or mixed"):
         catalogue.build("gru", IMAGE, 1, {})
     with pytest.raises(InputError, match="needs as many tensors of bin edges"):
         catalogue.build("tabm", {"numbers": {"names": ["a"]}}, 1, {})
@@ -92,8 +95,10 @@ def test_every_setting_has_an_effect(name: str) -> None:
     entry = catalogue.entry(name)
     inputs = {kind: spec for kind, spec in ALL.items() if kind in entry.inputs}
     other: dict[str, Any] = {
-        "width": 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "tanh", "norm": "layer", "embedding": "none",
-        "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": False,
+        "width": 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "sigmoid" if name == "lenet5" else "tanh", "norm": "layer", "embedding": "none",
+        "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": False, "crf": True,
+        "stem": "patch" if name == "vit" else "imagenet", "residual": False, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
+        "pool": "class" if name == "vit" else "none",
     }  # fmt: skip
     base = {"width": 8, "depth": 2, "heads": 2, "members": 3, "embedding_dim": 4, "embedding": "periodic"}
     base = {key: value for key, value in base.items() if key in entry.settings}

@@ -52,10 +52,11 @@ def predict_file(
     for note in data.notes:
         progress.say(note.message)
     progress.stage("predicting")
-    frame = bundle.frame(bundle.decoded(data, device=device or "cpu"))
+    frame = bundle.frame(bundle.decoded(data, device=device or "cpu"), data)
     if path.suffix == ".csv":
         lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
-        frame = frame.with_columns(pl.col(name).list.join(";") for name in lists)
+        between = " " if bundle.target.kind == "tagging" else ";"
+        frame = frame.with_columns(pl.col(name).list.join(between) for name in lists)
     part = path.with_name(path.name + ".part")
     try:
         getattr(frame, _WRITERS[path.suffix])(part)

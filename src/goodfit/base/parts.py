@@ -56,10 +56,10 @@ class Part(BaseModel):
 
 class DataPart(Part):
     target: Names = Field(default=(), description="column or columns to predict")
-    task: Literal["binary", "multiclass", "multilabel", "regression", "several"] | None = Field(
+    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging"] | None = Field(
         default=None, description="found from the target when None"
     )
-    kinds: dict[str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image"]] = Field(
+    kinds: dict[str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens"]] = Field(
         default_factory=dict, description="kinds of columns where the guess is to be overruled"
     )
     drop: Names = Field(default=(), description="columns to leave out")
@@ -82,7 +82,9 @@ class DataPart(Part):
         description="runs of 2 to this many letters are read beside the tokens of a text; 0 for none, by the network when None",
     )
     memory: float | None = Field(
-        default=None, gt=0, description="GiB of encoded data that stay in memory; more is memory-mapped. A quarter of the machine when None"
+        default=None,
+        gt=0,
+        description="GiB of encoded data that stay in memory; more is memory-mapped. A thirty-second of the machine's when None",
     )
 
 
@@ -100,7 +102,19 @@ class ModelPart(Part):
     embedding_dim: int | None = Field(default=None, ge=1, le=1_024, description="dimensions of a number's, category's or token's embedding")
     bins: int | None = Field(default=None, ge=2, le=1_024, description="quantile bins of a piecewise-linear embedding")
     heads: int | None = Field(default=None, ge=1, le=256, description="attention heads")
+    crf: bool | None = Field(default=None, description="score tags together with the tags before them")
     bidirectional: bool | None = Field(default=None, description="read the sequence in both directions")
+    stem: Literal["small", "imagenet", "convolution", "patch"] | None = Field(
+        default=None, description="first layers of an image network: 3 x 3 or 7 x 7 (resnets), convolutions or one linear map (vit)"
+    )
+    residual: bool | None = Field(default=None, description="add a block's input to its output; the plain network of this depth without")
+    convolutions: int | None = Field(default=None, ge=1, le=64, description="convolutions of a block")
+    dense: int | None = Field(default=None, ge=0, le=64, description="hidden linear layers behind the convolutions")
+    pool: Literal["none", "max", "mean", "class"] | None = Field(
+        default=None, description="how places become one: after convolutions none, max or mean; of tokens mean or a class token"
+    )
+    patch: int | None = Field(default=None, ge=1, le=256, description="pixels between the tokens of an image")
+    positions: Literal["learned", "sine", "rotary"] | None = Field(default=None, description="how tokens know their place")
 
 
 class OptimPart(Part):

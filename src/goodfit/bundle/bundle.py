@@ -122,10 +122,17 @@ class Bundle:
 
     def predict(self, source: Any, *, device: str | torch.device = "cpu") -> pl.DataFrame:
         """One row per input row: `prediction`, `probability_<class>` for classes, `low` and `high` for regression."""
-        return self.frame(self.decoded(self.read(source), device=device))
+        data = self.read(source)
+        return self.frame(self.decoded(data, device=device), data)
 
-    def frame(self, decoded: Mapping[str, np.ndarray]) -> pl.DataFrame:
-        """Decoded predictions as a user reads them. Several targets: the columns are prefixed by `<target>_`."""
+    def frame(self, decoded: Mapping[str, np.ndarray], data: Dataset) -> pl.DataFrame:
+        """Decoded predictions of the rows of `data` as a user reads them. Several targets: the columns are prefixed by `<target>_`. Tags
+        stand beside their tokens."""
+        if self.target.kind == "tagging":
+            name = next(column.name for column in self.schema.features if column.kind == "tokens")
+            tokens = data.column(name).fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
+            tags = self._columns(self.target, decoded, "")["prediction"].to_frame("prediction")
+            return pl.DataFrame([tokens]).hstack(tags).with_columns(pl.col("prediction").list.head(pl.col(name).list.len()))
         if self.target.kind != "several":
             return pl.DataFrame(self._columns(self.target, decoded, ""))
         columns: dict[str, Any] = {}
@@ -140,6 +147,9 @@ class Bundle:
             columns: dict[str, Any] = {f"{prefix}prediction": mean}
             width = self.half_widths.get(target.names[0])
             return columns | ({f"{prefix}low": mean - width, f"{prefix}high": mean + width} if width is not None else {})
+        if target.kind == "tagging":
+            names = np.array([str(label) for label in target.classes or ()])
+            return {f"{prefix}prediction": pl.Series([names[row[row >= 0]].tolist() for row in decoded["tag"]], dtype=pl.List(pl.String))}
         probability = decoded["probability"].astype(np.float64)
         classes = list(target.classes or ())
         named = {f"{prefix}probability_{label}": probability[:, index] for index, label in enumerate(classes)}

@@ -1,6 +1,6 @@
 """Batches by index gathers, in an order that is a pure function of seed and epoch.
 
-n rows in use, B rows of a batch, C channels, H height, W width, L tokens of the longest text of a batch.
+n rows in use, B rows of a batch, C channels, H height, W width, L tokens or steps of the longest row of a batch.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ RESIDENT = 0.25  # of the accelerator's free memory that the data may take; the 
 def rows_at_once(inputs: Mapping[str, Any]) -> int:
     """Rows of a batch for scoring, by the encoder's specification: as many as fill the cores, few enough that what lies between layers stays
     near them. With attention over 256 tokens, 1,024 texts take a GiB a layer and eight times as long as in batches of 64."""
-    return 64 if "text" in inputs else 256 if "image" in inputs else 1024
+    return 64 if inputs.keys() & {"text", "series", "tokens"} else 256 if "image" in inputs else 1024
 
 
 class Batches:
     """The rows of an encoded data set, batch by batch. Implements `base.protocols.Batches`.
 
     rows: int64 [n], positions in `encoded`. shuffle: a new order in every epoch; otherwise the order of `rows`, except that rows with
-    texts are sorted by falling length (each Batch carries its rows). drop_last: leave out the last batch when it is short, unless it is the
+    texts or series are sorted by falling length (each Batch carries its rows). drop_last: leave out the last batch when it is short, unless it is the
     only one; which rows it holds is drawn anew in every epoch. augment: how images are changed, in training only.
     inputs: the encoder's specification, needed for images (mean and deviation) and for the longest text. device: where batches lie.
     On an accelerator the data are copied there once if they fit into a quarter of its free memory, else each batch is sent by itself.
@@ -62,14 +62,14 @@ class Batches:
         n = self.rows.numel()
         self._full = n // batch_size
         self._count = self._full if drop_last and self._full else -(-n // batch_size)
-        text = encoded.inputs.get("text")
-        self._lengths = text.lengths if isinstance(text, Ragged) else None  # on the CPU: the width of a batch must not wait for the device
-        self._longest = inputs["text"]["max_tokens"] if inputs and "text" in inputs else None
+        ragged = [tensor.lengths for tensor in encoded.inputs.values() if isinstance(tensor, Ragged)]
+        self._lengths = torch.stack(ragged).amax(0) if ragged else None  # on the CPU: the width of a batch must not wait for the device
+        self._longest = inputs["text"]["max_tokens"] if inputs and "text" in inputs and "series" not in inputs else None
         self._resident = self.device.type == "cpu" or _fits(encoded, self.device)
         data = encoded.on(self.device) if self._resident else encoded
         self._dense = [(name, tensor) for name, tensor in data.inputs.items() if isinstance(tensor, Tensor)]
-        tokens = data.inputs.get("text")
-        self._text = tokens if isinstance(tokens, Ragged) else None
+        self._lexicon = data.lexicon
+        self._ragged = [(name, tensor) for name, tensor in data.inputs.items() if isinstance(tensor, Ragged)]
         self._target, self._weight = data.target, data.weight
         self._nothing = torch.empty(0, device=self.device)
         self._image: tuple[Tensor, Tensor] | None = None
@@ -109,8 +109,15 @@ class Batches:
             self._begin(epoch)
         rows = self._parts[position]
         inputs = {name: tensor.index_select(0, rows) for name, tensor in self._dense}
-        if self._text is not None:
-            inputs["text"] = self._text.gather(rows, self._widths[position])
+        for name, tensor in self._ragged:
+            gathered = tensor.gather(rows, self._widths[position])
+            if name == "tokens":
+                assert self._lexicon is not None
+                inputs |= self._lexicon.gather(gathered)
+                continue
+            inputs[name] = gathered
+            if name == "series":  # 0 is a value there, and no sign of the end
+                inputs["lengths"] = tensor.lengths_of(rows)
         target = self._nothing if self._target is None else self._target.index_select(0, rows)
         weight = None if self._weight is None else self._weight.index_select(0, rows)
         if not self._resident:
@@ -131,7 +138,7 @@ class Batches:
         self._epoch = epoch
 
     def _widths_of(self, order: Tensor) -> list[int]:
-        """Tokens that each batch is padded to: its longest text, rounded up."""
+        """Tokens or steps that each batch is padded to: its longest row, rounded up."""
         assert self._lengths is not None
         padded = torch.zeros(self._count * self.batch_size, dtype=torch.int64)
         padded[: order.numel()] = self._lengths[order]

@@ -47,6 +47,8 @@ def tidy(lazy: pl.LazyFrame, *, skip: frozenset[str] = frozenset(), file: Path |
             said.append(f"the durations in {name!r} were read as seconds")
         elif isinstance(dtype, pl.Array) and not are_pictures(dtype):
             column = column.arr.to_list()
+        elif isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Array) and len(dtype.inner.shape) == 1:
+            column = column.cast(pl.List(pl.List(dtype.inner.inner)))
         elif isinstance(dtype, pl.List) and dtype.inner in (pl.Categorical, pl.Enum):
             column = column.cast(pl.List(pl.String))
         columns.append(column.alias(name))
@@ -77,6 +79,12 @@ def as_kind(name: str, dtype: pl.DataType, kind: str, form: Form | None = None, 
         if whole or dtype == pl.Boolean:
             return number.cast(pl.Int64, strict=False).alias(name), pl.Int64()
         return number.alias(name), pl.Float64() if text else dtype
+    if kind == "series":
+        assert isinstance(dtype, pl.List)
+        wanted = pl.List(pl.List(pl.Float32)) if isinstance(dtype.inner, pl.List) else pl.List(pl.Float32)  # Null inside: empty lists
+        return raw.cast(wanted).alias(name), wanted
+    if kind == "tokens":
+        return raw, pl.List(pl.String)
     if kind in ("identifier", "constant") or isinstance(dtype, pl.List | pl.Array):
         return (written(raw) if text else raw).alias(name), dtype
     if text:

@@ -10,8 +10,10 @@ n rows. After reading, a missing value is null, never NaN, and these hold for ev
 | datetime | Datetime("us"), UTC where a zone was given |
 | text | String |
 | image | String, or arrays of UInt8 [H, W] or [H, W, C] |
+| tokens | List(String) |
+| series | List(Float32) of the T steps, or List(List(Float32)) [T, C] |
 | identifier, constant | whatever the source held |
-| category as a target of lists | List(String) |
+| category as a target of lists | List(String): labels, or a tag for each token |
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import polars as pl
 
 from goodfit.base.errors import DataError, did_you_mean, printable
 
-Kind = Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "constant"]
+Kind = Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens", "constant"]
 Role = Literal["feature", "target", "weight", "split", "group", "time", "ignored"]
 KINDS: tuple[str, ...] = get_args(Kind)
 ROLES: tuple[str, ...] = get_args(Role)

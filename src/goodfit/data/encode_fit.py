@@ -16,17 +16,20 @@ from torch import Tensor
 from goodfit.base.errors import DataError, SettingError
 from goodfit.base.recipe import DataPart
 from goodfit.base.streams import numpy_stream
-from goodfit.data import encode_category, encode_datetime, encode_image, encode_number, encode_text
+from goodfit.data import encode_category, encode_datetime, encode_image, encode_number, encode_series, encode_text, encode_tokens
 from goodfit.data.dataset import CHUNK, Column, Dataset, Note, Schema, listed
 from goodfit.data.encode_image import ImageEncoder
 from goodfit.data.encode_number import NumberScaler, Scaling
+from goodfit.data.encode_series import SeriesEncoder
 from goodfit.data.encode_text import TextEncoder
+from goodfit.data.encode_tokens import TokenEncoder
 from goodfit.data.target import TargetSpec
 
 SAMPLE_ROWS = 1_000_000  # for order statistics: their rank is then known to 0.05 %, half of one of 1,000 quantiles
 _SAMPLE_CELLS = 1 << 26  # numbers sampled over all columns, 512 MiB: a table of 1,500 columns gets 44,000 rows
 _CHUNK_CELLS = 1 << 22  # cells of a chunk, 32 MiB: wide tables are read in fewer rows at once
-_OF_KIND = {"image_size": "image", "augment": "image", "vocabulary": "text", "tokens": "text"}  # settings, and the kind that they are of
+# Settings, and the kinds that they are of.
+_OF_KIND = {"image_size": ("image",), "augment": ("image",), "vocabulary": ("text", "tokens"), "tokens": ("text",)}
 _PAIR_TEXTS = 100_000  # texts that a byte-pair vocabulary is learned from; more change its merges little and cost minutes
 
 
@@ -164,12 +167,23 @@ def fit_image(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart,
     return encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size)
 
 
+def fit_series(dataset: Dataset, names: tuple[str, ...], rows: np.ndarray, seed: int) -> SeriesEncoder:
+    some = rows
+    if rows.size > encode_series.SAMPLE:
+        some = np.sort(numpy_stream(seed, "sample", "series").choice(rows, encode_series.SAMPLE, replace=False))
+    return encode_series.fit(dataset.take(some, names), names, lambda i: dataset.place(int(some[i])))
+
+
+def fit_tokens(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart) -> TokenEncoder:
+    return encode_tokens.fit(dataset.take(rows, [name]).to_series(), settings.vocabulary)
+
+
 def refuse_without_effect(settings: DataPart, columns: Sequence[Column]) -> None:
     """Raises SettingError for a setting of images or texts where the data have none. A default that is written out has no effect either way."""
-    for name, kind in _OF_KIND.items():
-        if getattr(settings, name) != DataPart.model_fields[name].default and not named(columns, kind):
+    for name, kinds in _OF_KIND.items():
+        if getattr(settings, name) != DataPart.model_fields[name].default and not named(columns, *kinds):
             raise SettingError(
-                f"data.{name} has no effect, since no column is read as {kind}; leave it out, or set data.kinds.NAME={kind} for one that is",
+                f"data.{name} has no effect, since no column is read as {kinds[0]}; leave it out, or set data.kinds.NAME={kinds[0]} for one that is",
                 value=getattr(settings, name),
             )
 

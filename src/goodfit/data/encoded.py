@@ -1,6 +1,6 @@
 """What the encoder leaves and the batches read: tensors in memory, or memory-mapped where they do not fit.
 
-n rows, N numbers, M categories, C channels, H height, W width, B rows of a batch, L tokens of the longest text in it.
+n rows, N numbers, M categories, C channels, H height, W width, B rows of a batch, L tokens or steps of the longest row in it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from goodfit.base.errors import StorageError
 from goodfit.base.machine import machine_memory as machine_memory
+from goodfit.data.encode_tokens import Lexicon
 
 PADDING = 0  # the token that fills a text up to the longest of its batch
 SUFFIX = {"float32": "f32", "int32": "i32", "uint8": "u8"}  # end of a file's name by what it holds
@@ -26,7 +27,7 @@ SUFFIX = {"float32": "f32", "int32": "i32", "uint8": "u8"}  # end of a file's na
 class Ragged:
     """Rows of different lengths, end to end: row i is `values[offsets[i]:offsets[i + 1]]`.
 
-    values: int32 [total]. offsets: int64 [n + 1], the first 0, never falling.
+    values: int32 [total] of tokens, or float32 [total, C] of a series. offsets: int64 [n + 1], the first 0, never falling.
     """
 
     values: Tensor
@@ -40,8 +41,12 @@ class Ragged:
         """[n] int64, values of each row."""
         return self.offsets.diff()
 
+    def lengths_of(self, rows: Tensor) -> Tensor:
+        """rows [B] int64 -> [B] int64."""
+        return self.offsets.index_select(0, rows + 1) - self.offsets.index_select(0, rows)
+
     def gather(self, rows: Tensor, length: int) -> Tensor:
-        """rows [B] int64 -> [B, length], cut at `length` and filled up with PADDING.
+        """rows [B] int64 -> [B, length] or [B, length, C], cut at `length` and filled up with PADDING.
 
         >>> Ragged(torch.tensor([5, 6, 7], dtype=torch.int32), torch.tensor([0, 1, 3])).gather(torch.tensor([1, 0]), 2).tolist()
         [[6, 7], [5, 0]]
@@ -50,11 +55,12 @@ class Ragged:
         stop = self.offsets.index_select(0, rows + 1).unsqueeze(1)  # B 1
         position = start + torch.arange(length, device=rows.device)  # B L
         inside = position < stop
+        shape = position.shape + self.values.shape[1:]
         if self.values.shape[0] == 0:
-            return torch.full(position.shape, PADDING, dtype=self.values.dtype, device=rows.device)
+            return torch.full(shape, PADDING, dtype=self.values.dtype, device=rows.device)
         # The padding reads any value that exists, then is overwritten: cheaper than gathering a masked selection.
-        values = self.values.index_select(0, position.clamp_(max=self.values.shape[0] - 1).view(-1)).view(position.shape)
-        return values.masked_fill_(~inside, PADDING)
+        values = self.values.index_select(0, position.clamp_(max=self.values.shape[0] - 1).view(-1)).view(shape)
+        return values.masked_fill_(~inside.view(inside.shape + (1,) * (values.dim() - 2)), PADDING)
 
     def to(self, device: torch.device) -> Ragged:
         return Ragged(self.values.to(device), self.offsets.to(device))
@@ -64,7 +70,8 @@ class Ragged:
 class Encoded:
     """Rows as the networks read them.
 
-    inputs: "numbers" float32 [n, N], "categories" int32 [n, M], "text" Ragged of int32, "image" uint8 [n, C, H, W]; what the data have.
+    inputs: "numbers" float32 [n, N], "categories" int32 [n, M], "text" Ragged of int32, "image" uint8 [n, C, H, W],
+    "series" Ragged of float32 [total, C], "tokens" Ragged of int32 places in the lexicon; what the data have.
     target: [n] or [n, ...], None where there is none. weight: float32 [n], None for all 1. rows: n.
     folder: where the memory-mapped parts lie, None when all are in memory.
     """
@@ -74,6 +81,7 @@ class Encoded:
     weight: Tensor | None
     rows: int
     folder: Path | None = None
+    lexicon: Lexicon | None = None
     _copies: dict[torch.device, Encoded] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -82,9 +90,17 @@ class Encoded:
     def nbytes(self) -> int:
         """Bytes of all tensors."""
         total = sum(t.nbytes for t in (self.target, self.weight) if t is not None)
+        total += self.lexicon.nbytes() if self.lexicon is not None else 0
         for tensor in self.inputs.values():
             total += tensor.values.nbytes + tensor.offsets.nbytes if isinstance(tensor, Ragged) else tensor.nbytes
         return total
+
+    def file_of(self, name: str) -> Path | None:
+        """The file that an input is mapped from, of a Ragged its values; None where it is in memory."""
+        given = self.inputs[name]
+        tensor = given.values if isinstance(given, Ragged) else given
+        path = None if self.folder is None else self.folder / f"{name}.{SUFFIX.get(str(tensor.dtype).removeprefix('torch.'))}"
+        return path if path is not None and path.is_file() else None
 
     def on(self, device: torch.device) -> Encoded:
         """The same rows on `device`; copied once, however many batches read them."""
@@ -93,7 +109,8 @@ class Encoded:
         if device not in self._copies:
             inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
             target, weight = (None if tensor is None else tensor.to(device) for tensor in (self.target, self.weight))
-            self._copies[device] = Encoded(inputs, target, weight, self.rows)
+            lexicon = None if self.lexicon is None else self.lexicon.to(device)
+            self._copies[device] = Encoded(inputs, target, weight, self.rows, None, lexicon)
         return self._copies[device]
 
 
@@ -122,18 +139,23 @@ def allocate(name: str, shape: Sequence[int], dtype: Any, folder: Path | None) -
 
 
 class Appended:
-    """int32 values of unknown number, gathered in memory or in `folder/name.i32` (see `allocate` for what becomes of the file)."""
+    """Values of unknown number, gathered in memory or in `folder/name.<type>` (see `allocate` for what becomes of the file).
 
-    def __init__(self, name: str, folder: Path | None) -> None:
-        self._path = None if folder is None else folder / f"{name}.{SUFFIX['int32']}"
+    width: None for values [m], else they are [m, width].
+    """
+
+    def __init__(self, name: str, folder: Path | None, dtype: Any = np.int32, width: int | None = None) -> None:
+        self._dtype, self._shape = np.dtype(dtype), () if width is None else (width,)
+        self._path = None if folder is None else folder / f"{name}.{SUFFIX[self._dtype.name]}"
         self._handle = None if self._path is None else _create(self._path)
         self._parts: list[np.ndarray] = []
         self._total = 0
 
     def append(self, values: np.ndarray) -> None:
-        """values: int32 [m]."""
-        assert values.dtype == np.int32
-        self._total += values.size
+        """values: [m] or [m, width]."""
+        assert values.dtype == self._dtype
+        assert values.shape[1:] == self._shape
+        self._total += values.shape[0]
         if self._handle is None or self._path is None:
             self._parts.append(values)
             return
@@ -145,16 +167,17 @@ class Appended:
             raise _refused(self._path, values.nbytes, error) from error
 
     def finish(self) -> Tensor:
-        """All values, int32 [total]."""
+        """All values, [total] or [total, width]."""
+        shape = (self._total, *self._shape)
         if self._handle is None or self._path is None:
-            return torch.from_numpy(np.concatenate([np.zeros(0, np.int32), *self._parts]))
+            return torch.from_numpy(np.concatenate([np.zeros((0, *self._shape), self._dtype), *self._parts]))
         try:
             self._handle.close()
         except OSError as error:
             raise _refused(self._path, 0, error) from error
         if self._total == 0:
-            return torch.zeros(0, dtype=torch.int32)
-        return torch.from_numpy(np.memmap(self._path, dtype=np.int32, mode="r+", shape=(self._total,)))
+            return torch.from_numpy(np.zeros(shape, self._dtype))
+        return torch.from_numpy(np.memmap(self._path, dtype=self._dtype, mode="r+", shape=shape))
 
 
 def _create(path: Path) -> BinaryIO:

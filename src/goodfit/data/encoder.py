@@ -27,7 +27,9 @@ from goodfit.data.encode_fit import (
     fit_categories,
     fit_image,
     fit_numbers,
+    fit_series,
     fit_text,
+    fit_tokens,
     fit_weights,
     named,
     observe,
@@ -36,11 +38,16 @@ from goodfit.data.encode_fit import (
 )
 from goodfit.data.encode_image import ImageEncoder
 from goodfit.data.encode_number import NumberScaler, Scaling
+from goodfit.data.encode_series import SeriesEncoder
 from goodfit.data.encode_text import TextEncoder
+from goodfit.data.encode_tokens import Lexicon, TokenEncoder
 from goodfit.data.encoded import Appended, Encoded, Ragged, allocate, machine_memory
 from goodfit.data.target import TargetSpec
 
 VERSION = 1  # of encoder.json
+# Of the machine's memory that encoded data may take. Beyond, they lie in files, which are read as fast as long as there is room for them, which
+# several processes share, and which the system takes back when it needs the room.
+IN_MEMORY = 1 / 32
 
 
 class Encoder:
@@ -48,7 +55,8 @@ class Encoder:
 
     inputs: the specification of the network's inputs, of JSON types:
     `{"numbers": {"names", "scaling"}, "categories": {"names", "sizes"}, "text": {"columns", "vocabulary", "max_tokens"},
-    "image": {"column", "channels", "height", "width", "mean", "std"}}`, the parts that the data have.
+    "image": {"column", "channels", "height", "width", "mean", "std"}, "series": {"columns", "channels", "length"},
+    "tokens": {"column", "vocabulary", "alphabet", "letters", "length"}}`, the parts that the data have.
     target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
     """
 
@@ -59,12 +67,15 @@ class Encoder:
         categories: dict[str, tuple[str, ...]],
         text: TextEncoder | None,
         image: ImageEncoder | None,
+        series: SeriesEncoder | None,
+        tokens: TokenEncoder | None,
         target: TargetSpec,
         weights: Weights,
         memory: float | None,
         notes: tuple[Note, ...],
     ) -> None:
-        self._numbers, self._categories, self._text, self._image = numbers, categories, text, image
+        self._numbers, self._categories, self._text, self._image, self._series = numbers, categories, text, image, series
+        self._tokens = tokens
         self._levels = {name: pl.Enum(list(levels)) for name, levels in categories.items()}
         self._weights, self._memory = weights, memory
         self.target, self.notes = target, notes
@@ -78,6 +89,10 @@ class Encoder:
             self.inputs["text"] = {"columns": list(text.columns), "vocabulary": text.vocabulary, "max_tokens": text.max_tokens}
         if image:
             self.inputs["image"] = image.inputs()
+        if series:
+            self.inputs["series"] = series.inputs()
+        if tokens:
+            self.inputs["tokens"] = tokens.inputs()
 
     @classmethod
     def fit(
@@ -104,7 +119,7 @@ class Encoder:
             raise DataError("training needs at least one row; the training part is empty")
         columns = [column for column in schema.features if column.kind not in ("identifier", "constant")]
         refuse_without_effect(settings, columns)
-        text, images = named(columns, "text"), named(columns, "image")
+        text, images, series = named(columns, "text"), named(columns, "image"), named(columns, "series")
         if len(images) > 1:
             raise SettingError(f"a network reads one image a row; {listed(images)} are images: leave out all but one with data.drop")
         if text:
@@ -117,6 +132,8 @@ class Encoder:
             categories=fit_categories(seen, columns, notes),
             text=fit_text(dataset, seen, text, rows, settings, seed),
             image=fit_image(dataset, images[0], rows, settings, seed, notes) if images else None,
+            series=fit_series(dataset, series, rows, seed) if series else None,
+            tokens=fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
             target=target.fit(dataset, rows),
             weights=weights,
             memory=settings.memory,
@@ -141,8 +158,8 @@ class Encoder:
     ) -> Encoded:
         """The rows (all when None) as tensors, in chunks, so that little but the result is held in memory.
 
-        folder: where tensors are memory-mapped when together they exceed `data.memory` (a quarter of the machine when None): numbers.f32,
-        categories.i32, image.u8, text.i32. They stay until the caller removes the folder; files of an earlier call are unlinked first.
+        folder: where tensors are memory-mapped when together they exceed `data.memory` (see IN_MEMORY when None): numbers.f32,
+        categories.i32, image.u8, text.i32, series.f32. They stay until the caller removes the folder; files of an earlier call are unlinked first.
         Target and weights stay in memory. balance: whether the weights hold the balance of classes; scores want those without.
         Raises DataError with the row of a value that cannot be used.
         """
@@ -154,9 +171,11 @@ class Encoder:
         categories = allocate("categories", (n, len(self._categories)), np.int32, folder) if self._categories else None
         tokens = Appended("text", folder) if self._text else None
         lengths = np.zeros(n + 1, np.int64)  # of the texts, behind a 0
+        steps, times = Appended("series", folder, np.float32, self._series.width) if self._series else None, np.zeros(n + 1, np.int64)
         side = self._image.size if self._image else 0
         image = allocate("image", (n, self._image.channels, side, side), np.uint8, folder) if self._image else None
-        for start, frame in table.chunks(self._columns()):
+        columns = self._columns()
+        for start, frame in table.chunks(columns) if columns else ():
             part = slice(start, start + frame.height)
             if self._numbers and numbers is not None:
                 self._numbers.encode_into(numbers[part], frame)
@@ -166,16 +185,25 @@ class Encoder:
             if self._text and tokens is not None:
                 ids, lengths[start + 1 : part.stop + 1] = self._text.encode(frame)
                 tokens.append(ids)
+            if self._series and steps is not None:
+                values, times[start + 1 : part.stop + 1] = self._series.encode(frame, partial(table.place, start))
+                steps.append(values)
             if self._image and image is not None:
                 self._image.encode_into(image[part], frame[self._image.column], table.root, partial(table.place, start))
+        lexicon: Lexicon | None = None
+        if self._tokens:  # at once: the words are numbered over all rows
+            places, widths, lexicon = self._tokens.encode(table.column(self._tokens.column))
+            inputs["tokens"] = Ragged(torch.from_numpy(places), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
         for name, array in (("numbers", numbers), ("categories", categories), ("image", image)):
             if array is not None:
                 inputs[name] = torch.from_numpy(array)
         if tokens is not None:
             inputs["text"] = Ragged(tokens.finish(), torch.from_numpy(lengths.cumsum()))
+        if steps is not None:
+            inputs["series"] = Ragged(steps.finish(), torch.from_numpy(times.cumsum()))
         codes = self._codes(table) if with_target else None
         weight = self._weight(table, codes if balance else None) if with_target else None
-        return Encoded(inputs, None if codes is None else torch.from_numpy(codes), weight, n, folder)
+        return Encoded(inputs, None if codes is None else torch.from_numpy(codes), weight, n, folder, lexicon)
 
     def bins(self, count: int) -> list[Tensor]:
         """Edges of `count` quantile bins of each number input, float32 [2 to count + 1], rising; an indicator has the edges 0 and 1."""
@@ -195,6 +223,8 @@ class Encoder:
             "categories": [{"column": name, "levels": levels} for name, levels in self._categories.items()],
             "text": self._text.to_json() if self._text else None,
             "image": self._image.to_json() if self._image else None,
+            "series": self._series.to_json() if self._series else None,
+            "tokens": self._tokens.to_json() if self._tokens else None,
             "target": self.target.to_json(),
             "weights": {"column": self._weights.column, "scale": self._weights.scale, "classes": self._weights.classes},
             "memory": self._memory,
@@ -228,6 +258,8 @@ class Encoder:
                 categories={item["column"]: tuple(item["levels"]) for item in document["categories"]},
                 text=TextEncoder.from_json(document["text"]) if document["text"] else None,
                 image=ImageEncoder.from_json(document["image"]) if document["image"] else None,
+                series=SeriesEncoder.from_json(document["series"]) if document.get("series") else None,
+                tokens=TokenEncoder.from_json(document["tokens"]) if document.get("tokens") else None,
                 target=TargetSpec.from_json(document["target"]),
                 weights=Weights(weights["column"], weights["scale"], tuple(weights["classes"]) if weights["classes"] else None),
                 memory=document["memory"],
@@ -239,19 +271,23 @@ class Encoder:
     def _columns(self) -> list[str]:
         columns = [*(self._numbers.plain + self._numbers.dated if self._numbers else ()), *self._categories]
         columns += self._text.columns if self._text else ()
+        columns += self._series.columns if self._series else ()
         return [*columns, self._image.column] if self._image else columns
 
     def _limit(self) -> float:
-        return machine_memory() / 4 if self._memory is None else self._memory * 2**30
+        return IN_MEMORY * machine_memory() if self._memory is None else self._memory * 2**30
 
     def _bytes(self, n: int) -> int:
-        """Bytes of the encoded rows; texts at their longest, since their length is known only afterwards."""
+        """Bytes of the encoded rows; texts and series at their longest, since their length is known only afterwards."""
         row = 4 * len(self._numbers.names) if self._numbers else 0
         row += 4 * len(self._categories) + (4 * self._text.max_tokens + 8 if self._text else 0)
+        row += 4 * self._series.width * self._series.longest + 8 if self._series else 0
         return n * (row + (self._image.channels * self._image.size**2 if self._image else 0))
 
     def _codes(self, table: _Source) -> np.ndarray:
         """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
+        if self.target.kind == "tagging":
+            return self.target.encode(table.frame(self.target.names))
         try:
             parts = [self.target.encode(frame) for _, frame in table.chunks(self.target.names)]
         except DataError:
@@ -299,6 +335,17 @@ class _Source:
             else:
                 frame = self.source.select(columns)
                 yield start, frame[chosen] if self._chosen is None else frame[self._chosen[chosen]]
+
+    def frame(self, columns: Sequence[str]) -> pl.DataFrame:
+        """Some columns of all chosen rows."""
+        if isinstance(self.source, Dataset):
+            return self.source.take(np.arange(self.source.rows) if self._chosen is None else self._chosen, list(columns))
+        frame = self.source.select(columns)
+        return frame if self._chosen is None else frame[self._chosen]
+
+    def column(self, name: str) -> pl.Series:
+        """One column of all chosen rows."""
+        return self.frame([name]).to_series()
 
     def pick(self, values: np.ndarray) -> np.ndarray:
         """The chosen of the values of all rows."""

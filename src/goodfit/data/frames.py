@@ -1,7 +1,8 @@
 """Tables that are handed over in Python: polars and pandas frames, dicts of arrays, structured numpy arrays.
 
 pandas is read through its numpy arrays, so that neither pandas nor pyarrow needs to be installed. A column of pictures is an array [n, H, W]
-or [n, H, W, C], or n arrays [H, W] or [H, W, C] of one shape; see `data.pictures` for its pixels.
+or [n, H, W, C], or n arrays [H, W] or [H, W, C] of one shape; see `data.pictures` for its pixels. A column of series holds lists of numbers, or lists or
+arrays [T, C] of T steps, of any lengths.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -170,7 +171,7 @@ def _from_objects(name: str, values: Sequence[Any], notes: Notes) -> pl.Series:
     if types == {dt.time}:
         return pl.Series(name, clean, dtype=pl.Time)
     if types == {np.ndarray} and any(value.ndim > 1 for value in clean if value is not None):
-        return picture_objects(name, clean)
+        return _from_steps(name, clean) if _are_series(clean) else picture_objects(name, clean)
     if all(issubclass(t, list | tuple | set | frozenset | np.ndarray) for t in types):
         return _from_lists(name, clean)
     for row, value in enumerate(clean, 1):
@@ -187,15 +188,43 @@ def _from_objects(name: str, values: Sequence[Any], notes: Notes) -> pl.Series:
 
 def _from_lists(name: str, values: Sequence[Any]) -> pl.Series:
     lists = [None if v is None else sorted(v, key=str) if isinstance(v, set | frozenset) else list(v) for v in values]
-    types = {type(item) for v in lists if v is not None for item in v}
+    types = {type(item) for v in lists if v is not None for item in v if item is not None}
+    if not types:
+        return pl.Series(name, lists, dtype=pl.List(pl.Null))
+    if all(issubclass(t, list | tuple | np.ndarray) for t in types):
+        return _from_steps(name, lists)
+    of: Callable[[Any], Any] = str
+    dtype: Any = pl.String
+    if all(issubclass(t, int | np.integer) and not issubclass(t, bool) for t in types):
+        of, dtype = int, pl.Int64
+    elif all(issubclass(t, float | np.floating | int | np.integer) for t in types):
+        of, dtype = float, pl.Float64
     try:
-        if all(issubclass(t, int | np.integer) and not issubclass(t, bool) for t in types) and types:
-            return pl.Series(name, [None if v is None else [int(i) for i in v] for v in lists], dtype=pl.List(pl.Int64))
-        if all(issubclass(t, float | np.floating | int | np.integer) for t in types) and types:
-            return pl.Series(name, [None if v is None else [float(i) for i in v] for v in lists], dtype=pl.List(pl.Float64))
-        return pl.Series(name, [None if v is None else [str(i) for i in v] for v in lists], dtype=pl.List(pl.String))
+        values = [None if v is None else [None if item is None else of(item) for item in v] for v in lists]
+        return pl.Series(name, values, dtype=pl.List(dtype))
     except OverflowError:
         raise DataError(f"the lists in column {name!r} hold numbers beyond 64 bits; write them as texts", column=name) from None
+
+
+def _are_series(values: Sequence[Any]) -> bool:
+    """Arrays [T, C] of fractions that are no pictures: of different shapes, or beyond 0 to 1."""
+    there = [value for value in values if value is not None]
+    if any(value.ndim != 2 or value.dtype.kind != "f" for value in there):
+        return False
+    return len({value.shape for value in there}) > 1 or any(bool(((value < 0) | (value > 1) | np.isnan(value)).any()) for value in there)
+
+
+def _from_steps(name: str, values: Sequence[Any]) -> pl.Series:
+    """Lists or arrays of T steps, each of C numbers, one object a row and None where there is none."""
+    try:
+        steps = [
+            None if v is None else [None if s is None else [float(x) if x is not None else None for x in s] for s in v] for v in values
+        ]
+    except (TypeError, ValueError):
+        raise DataError(
+            f"the lists in column {name!r} hold lists of what are no numbers; give each step of a series as its numbers", column=name
+        ) from None
+    return pl.Series(name, steps, dtype=pl.List(pl.List(pl.Float64)))
 
 
 def _is_missing(value: Any) -> bool:

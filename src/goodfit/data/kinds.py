@@ -100,6 +100,8 @@ def find(
             choices[name] = _of_arrays(fact, role, kind)
         elif role == "target":
             choices[name] = _target(fact, kind, several)
+        elif isinstance(fact.dtype, pl.List):
+            choices[name] = _of_lists(fact, role, kind)
         elif role == "split":
             choices[name] = _choice(fact, "category", role, "given split")
         elif role == "weight" or kind is not None:
@@ -108,11 +110,6 @@ def find(
             except DataError as error:
                 _locate(error, lazy, fact, kind or "number", place)
                 raise
-        elif isinstance(fact.dtype, pl.List):
-            raise DataError(
-                f"column {name!r} holds lists, which only a target may; write a column per entry, or leave it out with data.drop={name}",
-                column=name,
-            )
         else:
             pictures = role == "feature" and _are_pictures(lazy, fact, root)
             choices[name] = _choose(fact, role, huge, pictures)
@@ -163,6 +160,29 @@ def _of_arrays(facts: Facts, role: Role, asked: str | None) -> Choice:
             f"column {facts.name!r} holds pictures, which are a feature of the kind image; {given}: leave that out", column=facts.name
         )
     return _choice(facts, "image", role, "arrays of pixels")
+
+
+def _of_lists(facts: Facts, role: Role, asked: str | None) -> Choice:
+    """A column of series: lists of numbers, or of lists of numbers, a list per step. Or of tokens: lists of texts."""
+    inner = facts.dtype.inner  # type: ignore[attr-defined]
+    kind: Kind = "tokens" if inner == pl.String else "series"
+    inner = inner.inner if isinstance(inner, pl.List) else inner
+    if inner == pl.Null or not facts.filled:
+        return _choice(facts, "constant", role, "no value in any row")
+    if kind == "series" and not inner.is_numeric():
+        raise DataError(
+            f"column {facts.name!r} holds lists of what are neither numbers nor texts, which no network reads; write a column per entry, or "
+            f"leave it out with data.drop={facts.name}",
+            column=facts.name,
+        )
+    if role != "feature" or asked not in (None, kind):
+        given = f"it is the {role}" if role != "feature" else f"data.kinds sets it to {asked}"
+        what = "texts" if kind == "tokens" else "numbers"
+        raise DataError(
+            f"column {facts.name!r} holds lists of {what}, which are a feature of the kind {kind}; {given}: leave that out",
+            column=facts.name,
+        )
+    return _choice(facts, kind, role, "lists of texts" if kind == "tokens" else "lists of numbers")
 
 
 def _are_pictures(lazy: pl.LazyFrame, facts: Facts, root: Path | None) -> bool:
@@ -259,6 +279,12 @@ def _constant(facts: Facts, role: Role) -> Choice | None:
 
 
 def _as_asked(facts: Facts, role: Role, asked: str) -> Choice:
+    if asked in ("series", "tokens"):
+        raise DataError(
+            f"data.kinds sets {facts.name!r} to {asked}, whose values are lists of {'numbers' if asked == 'series' else 'texts'}, as JSON lines "
+            "and Parquet have them; single values stand there",
+            column=facts.name,
+        )
     by = "set by data.kinds" if role != "weight" else "weights"
     text = facts.dtype == pl.String
     form: Form | None = None

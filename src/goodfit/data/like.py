@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from goodfit.base.errors import DataError, did_you_mean
-from goodfit.data.convert import finite, numeral, written
+from goodfit.data.convert import as_kind, finite, numeral, written
 from goodfit.data.dataset import Column, listed
 from goodfit.data.forms import Form, filled, infinite_word, missing_word
 
@@ -22,6 +22,10 @@ def like(column: Column, dtype: pl.DataType) -> pl.Expr | None:
     text = dtype == pl.String
     form = Form.parse(column.form) if column.form else None
     wanted = column.dtype
+    if column.kind == "tokens":
+        return raw.cast(pl.List(pl.String)) if dtype in (pl.List(pl.String), pl.List(pl.Null)) else None
+    if column.kind == "series":
+        return _series(raw, column, dtype)
     for nested in (pl.List, pl.Array):
         if wanted.startswith(nested.__name__) or isinstance(dtype, nested):
             return raw if wanted.startswith(nested.__name__) and isinstance(dtype, nested) else None
@@ -84,6 +88,16 @@ def _number(raw: pl.Expr, dtype: pl.DataType, form: Form | None, *, integers: bo
     if integers:
         return pl.when(raw == raw.floor()).then(raw.cast(pl.Int64, strict=False)) if dtype.is_float() else raw.cast(pl.Int64, strict=False)
     return finite(raw) if dtype.is_float() else raw
+
+
+def _series(raw: pl.Expr, column: Column, dtype: pl.DataType) -> pl.Expr | None:
+    """Lists of numbers nested as deeply as in training."""
+    deep, inner = 0, dtype
+    while isinstance(inner, pl.List):
+        deep, inner = deep + 1, inner.inner  # type: ignore[assignment]
+    if not deep or deep != column.dtype.count("List") or not (inner.is_numeric() or inner == pl.Null):
+        return None
+    return as_kind(column.name, dtype, "series")[0]
 
 
 def _boolean(raw: pl.Expr, dtype: pl.DataType, form: Form | None) -> pl.Expr | None:

@@ -33,6 +33,7 @@ from goodfit.data.target import detect
 
 _SAMPLES = 64  # blocks of 1 MiB that the fingerprint of a huge file is taken from
 _DEFAULTS = DataPart()
+_KINDS_SAID = {"image": "picture", "tokens": "list of tokens"}
 
 
 def read(
@@ -64,6 +65,8 @@ def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | 
         raise DataError(f"the parts are given by files and by data.split={settings.split}; give one of the two", column=settings.split)
     tables = [_open(one, huge, scratch) for one, _ in given]
     main = tables[0]
+    if main.split and not settings.split and len(given) == 1 and main.split not in settings.drop:
+        settings = settings.model_copy(update={"split": main.split})
     _refuse_few(sum(table.rows for table in tables), main.file)
     roles, notes = roles_of(main.names, settings, main.file)
     notes = [note for table in tables for note in table.notes] + notes
@@ -111,7 +114,7 @@ def _read_like(source: Any, schema: Schema, labelled: bool, cache: Path | None, 
         root = _root(table)
     notes, file = list(table.notes), str(table.file) if table.file else None
     names, columns = set(table.names), {column.name: column for column in schema.columns}
-    extra = [name for name in table.names if name not in columns]
+    extra = [name for name in table.names if name not in columns and name != table.split]
     wanted = list(schema.features) + (list(schema.targets) + list(schema.with_role("weight")) if labelled else [])
     if missing := [column for column in wanted if column.name not in names and column.role != "weight"]:
         raise missing_column(missing, extra, file)
@@ -287,6 +290,13 @@ def _checked(dataset: Dataset, settings: DataPart) -> Dataset:
         return dataset
     spec = detect(dataset, settings)
     schema = dataset.schema
+    if spec.kind != "tagging" and (tokens := [column.name for column in schema.features if column.kind == "tokens"]):
+        raise DataError(
+            f"column {tokens[0]!r} holds lists of texts, which are read for tagging, where the target has a list of as many tags; write a column "
+            f"per entry, or one text, or leave it out with data.drop={tokens[0]}",
+            file=file,
+            column=tokens[0],
+        )
     for one in spec.parts or (spec,):
         for name in one.names:
             schema = schema.changed(name, kind="number" if one.kind == "regression" else "category", reason=f"the target, {one.kind}")
@@ -324,7 +334,8 @@ def _offenders(joined: Joined, columns: dict[str, Column], types: pl.Schema, val
 
 
 def _retyped(joined: Joined, column: Column, condition: pl.Expr) -> DataError:
-    name, kind = column.name, column.kind if column.kind != "image" else "path of a picture" if column.dtype == "String" else "picture"
+    name, kind = column.name, _KINDS_SAID.get(column.kind, column.kind)
+    kind = "path of a picture" if kind == "picture" and column.dtype == "String" else kind
     found = first_row(joined.lazy, condition, name)
     if found is None:
         return DataError(

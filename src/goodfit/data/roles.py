@@ -13,7 +13,7 @@ from goodfit.base.recipe import DataPart
 from goodfit.data.dataset import TRAIN, Column, Dataset, Note, Role, listed
 from goodfit.data.folder import PARTS
 
-_USUAL = ("target", "label", "class", "y")  # names that say "target" in most published tables
+_USUAL = ("target", "label", "labels", "class", "y")  # names that say "target" in most published tables
 
 Place = Callable[[int], tuple[str | None, int]]
 

@@ -5,6 +5,7 @@
 | CSV, TSV, and other separators | texts |
 | JSON lines, a JSON list of objects | numbers, texts, truth values, lists |
 | Parquet, Arrow file, Arrow stream | their own types |
+| numpy arrays (.npz) | see `data.arrays` |
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 import polars as pl
 
 from goodfit.base.errors import DataError
+from goodfit.data.arrays import is_arrays, read_arrays
 from goodfit.data.content import Content, format_of, open_content
 from goodfit.data.dataset import Note
 from goodfit.data.delimited import refuse_duplicates, scan_delimited
@@ -40,7 +42,10 @@ POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSErro
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table before its columns are understood. texts: every column is text. huge: not to be collected whole."""
+    """A table before its columns are understood. texts: every column is text. huge: not to be collected whole.
+
+    split: the column that says which part a row is of, where the file itself has parts.
+    """
 
     file: Path | None
     lazy: pl.LazyFrame
@@ -50,6 +55,7 @@ class Table:
     huge: bool
     separator: str = ","
     notes: tuple[Note, ...] = ()
+    split: str | None = None
 
 
 def open_table(file: Path, *, limit: int = HUGE, scratch: Scratch) -> Table:
@@ -57,6 +63,9 @@ def open_table(file: Path, *, limit: int = HUGE, scratch: Scratch) -> Table:
 
     Raises DataError, with file and row where known, for everything that is no table with a header and rows.
     """
+    if is_arrays(file):
+        frame, split, understood = read_arrays(file)
+        return Table(file, frame.lazy(), tuple(frame.columns), frame.height, False, False, notes=tuple(understood), split=split)
     content = open_content(file, limit=limit, spill=scratch.path)
     found = format_of(content)
     notes = list(content.notes)

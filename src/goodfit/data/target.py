@@ -6,6 +6,7 @@ n rows, C classes or labels.
 |---|---|
 | two different values | binary |
 | texts, booleans, few different whole numbers | multiclass |
+| lists of texts, as long as those of the one column of tokens | tagging |
 | lists, or texts such as `a;b;c` and `a|b` whose parts repeat | multilabel |
 | other numbers | regression |
 | several columns of booleans or of 0 and 1 | multilabel, a label per column |
@@ -26,7 +27,7 @@ from goodfit.base.errors import DataError, SettingError
 from goodfit.base.recipe import DataPart
 from goodfit.data.dataset import Dataset, listed
 
-TargetKind = Literal["binary", "multiclass", "multilabel", "regression", "several"]
+TargetKind = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging"]
 Values = str | int | float | bool
 
 _FEW = 20  # different whole numbers up to which they are classes: digits, grades and ratings have fewer, counts and ages more
@@ -63,6 +64,7 @@ class TargetSpec:
 
         binary, multiclass: int64 [n] positions in `classes`; regression: float32 [n], (value - mean) / std;
         multilabel: float32 [n, C] of 0 and 1; several: float32 [n, parts], class codes as floats.
+        tagging: int32 [n, T] positions in `classes`, -1 behind a row's last token; T of the longest row here.
         Raises DataError with the row where a value is missing, infinite or of no known class.
         """
         columns = _columns(source, self.names)
@@ -93,6 +95,8 @@ class TargetSpec:
         assert self.classes is not None
         if self.kind == "multilabel":
             return _label_matrix(column, self.classes, self.separator, source)
+        if self.kind == "tagging":
+            return _tag_codes(column, self.classes, source)
         return _class_codes(column, self.classes, source)
 
     def to_json(self) -> dict[str, Any]:
@@ -161,6 +165,8 @@ def _one(dataset: Dataset, name: str, task: str | None, kind: str | None) -> Tar
     distinct = column.n_unique() - int(column.null_count() > 0)
     if column.len() - column.null_count() == 0:
         raise DataError(f"the target {name!r} has no value in any row; give rows with a known target", column=name)
+    if task == "tagging" or (task is None and _untagged(dataset, column) is not None):
+        return _tagging(dataset, column)
     if isinstance(column.dtype, pl.List | pl.Array) or task == "multilabel":
         return _multilabel(column, name, task)
     if column.dtype.is_temporal():
@@ -242,6 +248,58 @@ def _multilabel(column: pl.Series, name: str, task: str | None, separator: str |
             column=name,
         )
     return TargetSpec("multilabel", (name,), classes=classes, separator=separator or "")
+
+
+def _untagged(dataset: Dataset, column: pl.Series) -> int | None:
+    """Rows whose tags are not as many as their tokens; None where there is no column of tokens to be tagged, or no lists of tags."""
+    tokens = [c.name for c in dataset.schema.features if c.kind == "tokens"]
+    if len(tokens) != 1 or column.dtype != pl.List(pl.String):
+        return None
+    return int((dataset.column(tokens[0]).list.len().fill_null(0) != column.list.len().fill_null(0)).sum())
+
+
+def _tagging(dataset: Dataset, column: pl.Series) -> TargetSpec:
+    tokens, name = [c.name for c in dataset.schema.features if c.kind == "tokens"], column.name
+    wrong = _untagged(dataset, column)
+    if wrong is None:
+        raise DataError(
+            f"tagging needs lists of texts in the target {name!r} and one column of tokens, lists of texts too; "
+            + (
+                f"the target holds {_sample(column)}"
+                if column.dtype != pl.List(pl.String)
+                else f"there are {len(tokens)} columns of tokens"
+            ),
+            column=name,
+        )
+    if wrong:
+        have, need = column.list.len().fill_null(0).to_numpy(), dataset.column(tokens[0]).list.len().fill_null(0).to_numpy()
+        first = int((have != need).argmax())
+        file, row = dataset.place(first)
+        raise DataError(
+            f"each token needs a tag; row {row} has {need[first]} tokens in {tokens[0]!r} and {have[first]} tags in {name!r}",
+            file=file, row=row, column=name,
+        )  # fmt: skip
+    tags = column.drop_nulls().explode().drop_nulls().unique().sort().to_list()
+    if len(tags) < 2:
+        raise DataError(f"tagging needs at least two different tags; {name!r} has {listed(tags) or 'none'}", column=name)
+    return TargetSpec("tagging", (name,), classes=tuple(tags))
+
+
+def _tag_codes(column: pl.Series, classes: Sequence[Values], source: Any) -> np.ndarray:
+    """int32 [n, T], -1 behind the last tag of a row; raises DataError for a tag that training did not have, or a list without one."""
+    _refuse_missing(column, source)
+    lengths = column.list.len().to_numpy().astype(np.int64)
+    row = np.repeat(np.arange(len(column)), lengths)
+    tags = column.filter(pl.Series(lengths > 0)).explode() if lengths.any() else pl.Series([], dtype=pl.String)
+    codes = np.full((len(column), max(1, int(lengths.max(initial=0)))), -1, np.int32)
+    if tags.null_count():
+        file, place = _place(source, int(row[int(tags.is_null().arg_max())]))  # type: ignore[arg-type]
+        raise DataError(
+            f"a tag is missing in {column.name!r} in row {place}; give each token its tag", file=file, row=place, column=column.name
+        )
+    position = np.arange(row.size) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    codes[row, position] = _class_codes(tags.alias(column.name), classes, source, row)
+    return codes
 
 
 def _looks_continuous(column: pl.Series, distinct: int) -> bool:

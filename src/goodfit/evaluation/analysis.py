@@ -36,6 +36,7 @@ from goodfit.evaluation.importance import importance
 from goodfit.evaluation.mistakes import mistakes
 from goodfit.evaluation.scores import MAXIMISE, Prediction, part_codes, scores
 from goodfit.evaluation.single import METRICS, single
+from goodfit.evaluation.tagged import tag_codes
 
 Predict = Callable[[Dataset], Prediction]
 
@@ -84,7 +85,7 @@ def analyse(
             left = (deadline - time.monotonic()) * _SHARE / (len(specs) - index)
             if left > 0:
                 found[index]["baselines"] = baselines(dataset, spec, split, seed, on=rows, seconds=left)
-    if predict is not None and len(dataset.schema.features) > 1:
+    if predict is not None and len(dataset.schema.features) > 1 and target.kind != "tagging":
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
     document = {"targets": found, "data": _data(dataset, split)}
     return dict(plain(document))
@@ -135,6 +136,9 @@ def _measured(
         if classes is not None:
             record = _confusion if len(classes) <= _CLASSES else _confused
             entry["confusion"] = record(classes, encoded, prediction["probability"].argmax(1))
+    elif target.kind == "tagging":
+        record = _confusion if len(classes or ()) <= _CLASSES else _confused
+        entry["confusion"] = record(classes or (), *tag_codes(prediction["tag"], encoded))
     elif target.kind == "multilabel":
         entry["labels"] = _labels(classes or (), encoded, prediction["probability"])
     elif target.kind == "regression":

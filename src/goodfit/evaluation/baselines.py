@@ -24,6 +24,7 @@ from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, tabular
 from goodfit.evaluation.scores import Prediction, values
+from goodfit.evaluation.tagged import tag_baselines
 
 LABELS = 20  # of a multilabel target for which trees are grown, one ensemble each
 _FIRST, _GROWTH = 1_000, 8.0
@@ -51,6 +52,8 @@ def baselines(
     train, on = _some(split.train, most, seed, "train"), _some(on, most, seed, "on")
     target = target.fit(dataset, split.train)
     y, truth = (target.encode(dataset.take(rows, target.names)) for rows in (train, on))
+    if target.kind == "tagging":
+        return tag_baselines(dataset, target, train, on, truth)
     w, w_on = _weight(dataset, train), _weight(dataset, on)
 
     found = []
@@ -72,7 +75,7 @@ def baselines(
     if dataset.schema.features:
         matrices = for_linear(dataset, train, on)
         add(_linear_name(dataset), lambda rows: _linear(target, matrices, y, w, rows, state), 0.5)
-    columns = tabular(dataset)
+    columns = tabular(dataset) or [column for column in dataset.schema.features if column.kind == "series"]
     if columns and (target.kind != "multilabel" or len(target.classes or ()) <= LABELS):
         trees = for_trees(dataset, train, on)
         add("boosted trees", lambda rows: _trees(target, trees, y, w, rows, state), 1.0)

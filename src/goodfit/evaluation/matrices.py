@@ -2,7 +2,7 @@
 
 n rows. Everything is learned from the training rows. Numbers, booleans and dates (seconds) are one column each.
 Linear: median for missing, standardised; a column per frequent category; TF-IDF of texts; grey or colour pixels of small pictures.
-Trees: missing stays missing, categories are codes.
+Trees: missing stays missing, categories are codes. Series, for both: each channel at MOMENTS even moments, and its mean, deviation, least and most.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import polars as pl
 
 from goodfit.data.dataset import Column, Dataset
 from goodfit.data.encode_image import fit as fit_images
+from goodfit.data.encode_series import fit as fit_series
+from goodfit.data.encode_series import raw_series
 
 CATEGORIES = 50  # columns per category for the linear baseline; rarer ones share none
 CODES = 254  # categories for trees: scikit-learn's histograms have 255 bins, one for all others
 WORDS = 50_000  # of TF-IDF, the most frequent in the training rows
+MOMENTS = 16  # of a series, whatever its length, by interpolation
 PIXELS = 16  # side of a picture for the linear baseline: 256 numbers, in which digits are still read
 ROWS = 100_000  # to learn from, and to score on: beyond, a baseline's score moves in the third digit
 _LETTERS = 1_000_000  # of text for each second of the limit, a fifth of what is counted in one
@@ -54,7 +57,7 @@ def affordable(dataset: Dataset, train: np.ndarray, seconds: float) -> int:
 
 
 def tabular(dataset: Dataset) -> list[Column]:
-    """The features that are neither texts nor pictures."""
+    """The features that are neither texts, pictures nor series."""
     return [column for column in dataset.schema.features if column.kind in ("number", "category", "boolean", "datetime")]
 
 
@@ -65,6 +68,8 @@ def for_linear(dataset: Dataset, train: np.ndarray, on: np.ndarray) -> Matrices:
     blocks = [_linear(dataset, column, train, on) for column in tabular(dataset)]
     blocks += [_tf_idf(dataset, column, train, on) for column in dataset.schema.features if column.kind == "text"]
     blocks += [_pixels(dataset, column, train, on) for column in dataset.schema.features if column.kind == "image"]
+    if any(column.kind == "series" for column in dataset.schema.features):
+        blocks.append(_standardised(*_summaries(dataset, train, on)))
     both = []
     for side in (0, 1):
         parts = [block[side] for block in blocks]
@@ -75,7 +80,7 @@ def for_linear(dataset: Dataset, train: np.ndarray, on: np.ndarray) -> Matrices:
 
 
 def for_trees(dataset: Dataset, train: np.ndarray, on: np.ndarray) -> Matrices:
-    """The tabular features, a column each."""
+    """The tabular features, a column each, and what sums up the series."""
     columns = tabular(dataset)
     learned, asked = [], []
     for column in columns:
@@ -87,7 +92,11 @@ def for_trees(dataset: Dataset, train: np.ndarray, on: np.ndarray) -> Matrices:
         else:
             learned.append(_numbers(first))
             asked.append(_numbers(second))
-    return Matrices(np.stack(learned, axis=1), np.stack(asked, axis=1), np.array([column.kind == "category" for column in columns]))
+    categorical = [column.kind == "category" for column in columns]
+    if any(column.kind == "series" for column in dataset.schema.features):
+        known, new = _summaries(dataset, train, on)
+        learned, asked, categorical = [*learned, *known.T], [*asked, *new.T], categorical + [False] * known.shape[1]
+    return Matrices(np.stack(learned, axis=1), np.stack(asked, axis=1), np.array(categorical))
 
 
 def _linear(dataset: Dataset, column: Column, train: np.ndarray, on: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,6 +137,42 @@ def _pixels(dataset: Dataset, column: Column, train: np.ndarray, on: np.ndarray)
         found.append(pixels.reshape(rows.size, encoder.channels * PIXELS * PIXELS) / 255.0)  # n C S S -> n CSS
     middle = found[0].mean(0)
     return found[0] - middle, found[1] - middle
+
+
+def _summaries(dataset: Dataset, train: np.ndarray, on: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[n, C * (MOMENTS + 4) + 1] of the training rows and of those to predict, NaN where a channel has no value."""
+    names = [column.name for column in dataset.schema.features if column.kind == "series"]
+    channels = fit_series(dataset.take(train, names), names, lambda i: dataset.place(int(train[i]))).channels
+    found = []
+    for rows in (train, on):
+        raw, lengths = raw_series(dataset.take(rows, names), names, channels, lambda i, rows=rows: dataset.place(int(rows[i])))  # type: ignore[misc]
+        found.append(np.stack([_summary(part) for part in np.split(raw, np.cumsum(lengths)[:-1])]))
+    return found[0], found[1]
+
+
+def _summary(series: np.ndarray) -> np.ndarray:
+    """[T, C] -> each channel at even moments, its mean, deviation, least and most; and T."""
+    parts: list[Any] = []
+    for channel in series.T:
+        known = np.flatnonzero(~np.isnan(channel))
+        if not known.size:
+            parts.append(np.full(MOMENTS + 4, np.nan))
+            continue
+        values = channel[known]
+        moments = np.interp(np.linspace(0, len(channel) - 1, MOMENTS), known, values)
+        parts += [moments, [values.mean(), values.std(), values.min(), values.max()]]
+    return np.concatenate([*parts, [len(series)]])
+
+
+def _standardised(learned: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Missing values become 0, the mean of the training rows."""
+    known = ~np.isnan(learned)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, learned, 0).sum(axis=0) / count
+    scale = np.sqrt(np.where(known, (learned - mean) ** 2, 0).sum(axis=0) / count)
+    scale[scale == 0] = 1.0
+    first, second = (np.nan_to_num((values - mean) / scale) for values in (learned, asked))
+    return first, second
 
 
 def _frequent(series: pl.Series, most: int) -> list[Any]:

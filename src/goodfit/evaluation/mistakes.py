@@ -15,6 +15,7 @@ from goodfit.base.errors import DataError
 from goodfit.data.dataset import Dataset
 from goodfit.data.encode_image import fit as fit_images
 from goodfit.data.target import TargetSpec
+from goodfit.evaluation.tagged import tag_mistakes
 
 MOST = 20  # rows: what a reader looks through
 _SIDE = 96  # pixels of a thumbnail: 20 of them stay below half a megabyte
@@ -48,6 +49,8 @@ def mistakes(
     rows: [n] positions in the data that prediction and encoded target belong to. row: 1-based in its file, the header not counted.
     probability: that the model gave to what it predicted, None for numbers. columns: features whose values are shown (all when None).
     """
+    if target.kind == "tagging":
+        return tag_mistakes(dataset, target, rows, prediction["tag"], encoded, most)
     loss = losses(target, prediction, encoded)
     wrong = _wrong(target, prediction, encoded)
     order = np.argsort(-loss, kind="stable")
@@ -122,10 +125,12 @@ def _said(target: TargetSpec, prediction: dict[str, np.ndarray], encoded: np.nda
 
 
 def _plain(value: Any) -> Any:
-    """A value of a row as JSON: numbers and booleans as they are, the rest as text."""
+    """A value of a row as JSON: numbers and booleans as they are, a series as its length, the rest as text."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, pl.Series):
+        return f"{len(value)} steps"
     text = str(value)
     return text if len(text) <= _LETTERS else text[:_LETTERS] + "…"

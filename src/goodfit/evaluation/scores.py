@@ -8,6 +8,7 @@ n rows, C classes or labels, G groups of equal scores, r resamples at once.
 | multiclass | accuracy, balanced_accuracy, f1_macro, log_loss (nats), roc_auc_ovr |
 | multilabel | accuracy (all labels of a row right), hamming_loss, f1_macro, f1_micro, roc_auc_macro, log_loss (nats, mean over labels) |
 | regression | r2, mean_absolute_error, root_mean_squared_error, median_absolute_error, in the target's unit |
+| tagging | accuracy (of the tokens), sentence_accuracy (rows right throughout), f1_macro |
 | several | those of each part, named `<target>/<metric>` |
 
 A metric that the rows leave undefined (an AUC of one class, the R2 of one row) is left out.
@@ -23,12 +24,13 @@ import numpy as np
 from goodfit.base.protocols import Task
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation import bootstrap
+from goodfit.evaluation.tagged import tag_scores
 
 Totals = Callable[[np.ndarray], dict[str, np.ndarray]]
 Prediction = dict[str, np.ndarray]
 
 MAXIMISE = {
-    "accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "roc_auc", "roc_auc_ovr", "roc_auc_macro", "average_precision", "r2",
+    "accuracy", "sentence_accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "roc_auc", "roc_auc_ovr", "roc_auc_macro", "average_precision", "r2",
 }  # fmt: skip
 _RANKS = 2_048  # groups of scores inside a resample: moves an AUC by under 1e-6, and keeps a resample of any n below a millisecond
 _COARSE = 256  # the same where C columns are ranked in every resample; the shift that it makes is taken off again
@@ -89,6 +91,8 @@ def _scores(
     if target.kind == "regression":
         actual = y.astype(np.float64) * target.std + target.mean
         return _regression(actual, np.asarray(prediction["mean"], np.float64), w, seed, resamples)
+    if target.kind == "tagging":
+        return tag_scores(prediction["tag"], y, len(target.classes or ()), w, seed, resamples)
     given = prediction["probability"]
     # Clipped to the rounding of its type before a logarithm is taken, as scikit-learn does.
     eps = float(np.finfo(given.dtype).eps) if given.dtype.kind == "f" else float(np.finfo(np.float64).eps)

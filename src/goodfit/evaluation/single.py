@@ -15,6 +15,7 @@ METRICS = {
     "multiclass": ("accuracy", "log_loss"),
     "multilabel": ("f1_micro", "log_loss"),
     "regression": ("r2", "mean_absolute_error"),
+    "tagging": ("accuracy", "f1_macro"),
 }  # by which importance is measured, and what serves where the rows leave the first undefined
 
 

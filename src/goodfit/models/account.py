@@ -70,7 +70,7 @@ def describe(
 ) -> Account:
     """The account of training `network` with batches of `batch_size` rows.
 
-    example_inputs: keyword arguments of the network, each [B, ...] with one row or more; their values are of no matter, but texts are
+    example_inputs: keyword arguments of the network, each [B, ...] with one row or more; their values are of no matter, but texts and series are
     counted at the length they have there. optimiser: its name in the recipe. bfloat16: under autocast. The network is not changed, and may be one of shapes alone.
     Raises SettingError for an unknown optimiser. The network may not branch on the values of its inputs.
 
@@ -82,11 +82,19 @@ def describe(
         raise SettingError(f"the optimiser must be one of {', '.join(known)}; {optimiser!r} was given{did_you_mean(optimiser, known)}")
     shapes = {name: (batch_size, *tensor.shape[1:]) for name, tensor in example_inputs.items()}
     recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
-    length = shapes["text"][1] if "text" in shapes else 0
+    timed = [name for name in ("text", "series", "tokens", "place") if name in shapes]
+    length = shapes[timed[0]][1] if timed else 0
     if recurrent and length > LONGEST_RECURRENT:
         short, long = LONGEST_RECURRENT // 2, LONGEST_RECURRENT
         few, many = (
-            _update(network, {**shapes, "text": (batch_size, tokens)}, example_inputs, optimiser, bfloat16) for tokens in (short, long)
+            _update(
+                network,
+                shapes | {name: (batch_size, steps, *shapes[name][2:]) for name in timed},
+                example_inputs,
+                optimiser,
+                bfloat16,
+            )
+            for steps in (short, long)
         )
         return _extended(few, many, lambda a, b: round(a + (b - a) * (length - short) / (long - short)))
     return _update(network, shapes, example_inputs, optimiser, bfloat16)

@@ -17,13 +17,19 @@ from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
 from goodfit.models.bag import Bag
 from goodfit.models.gru import GRU
+from goodfit.models.lenet import LeNet5
 from goodfit.models.linear import Linear
 from goodfit.models.mixed import IMAGE_WIDTH, TEXT_FEATURES, Mixed
 from goodfit.models.mlp import MLP
 from goodfit.models.realmlp import RealMLP
+from goodfit.models.resnet import IMAGENET, ResNet, cifar_blocks, cifar_resnet, imagenet_resnet, stem_for
 from goodfit.models.resnet9 import ResNet9
+from goodfit.models.series import SeriesRNN
 from goodfit.models.tabm import TabM
+from goodfit.models.tagger import LSTMTagger, TransformerTagger
 from goodfit.models.transformer import Transformer
+from goodfit.models.vgg import VGG, blocks_for
+from goodfit.models.vit import ViT, patch_for
 
 Inputs = Mapping[str, Mapping[str, Any]]
 Settings = Mapping[str, Any]
@@ -69,6 +75,38 @@ def _image(inputs: Inputs) -> tuple[int, int, int] | None:
     return (image["channels"], image["height"], image["width"]) if image else None
 
 
+def _series(cell: str) -> Callable[[Inputs, int, Settings], nn.Module]:
+    return lambda inputs, outputs, settings: SeriesRNN(inputs["series"]["channels"], outputs, cell=cell, **settings)
+
+
+def _recurrent(cell: str, what: str, source: str) -> Entry:
+    """A recurrent network for series."""
+    return Entry(
+        _series(cell),
+        ("series",),
+        {
+            "width": Setting(128, "units of each direction"),
+            "depth": Setting(2, "the second layer reads what both directions of the first have found"),
+            "bidirectional": Setting(True, "the end of a series explains its beginning too"),
+            "dropout": Setting(0.2, "between layers and before the answer; few series are overfitted soon"),
+        },
+        what,
+        f"{source}; concat pooling: Howard and Ruder 2018",
+    )
+
+
+def _tagger(network: Callable[..., nn.Module], settings: dict[str, Setting], what: str, source: str) -> Entry:
+    """A network that gives each token a tag."""
+    return Entry(
+        lambda inputs, outputs, given: network(inputs["tokens"]["vocabulary"], inputs["tokens"]["alphabet"], outputs, **given),
+        ("tokens",),
+        settings | {"crf": Setting(False, "on, a tag is scored beside the one before it, which costs the square of their number")},
+        what,
+        source,
+        tasks=("tagging",),
+    )
+
+
 def _vocabulary(inputs: Inputs) -> int:
     return int(inputs["text"]["vocabulary"]) if "text" in inputs else 0
 
@@ -91,6 +129,28 @@ _ENSEMBLE = {
     "dropout": Setting(0.1, "TabM's own. 0 where numbers are learned from columns: diamonds 0.086 against 0.099"),
     "activation": Setting("relu", "TabM's own; it overwrites its input, which saves memory and time"),
 }
+
+# Blocks of each stage of the residual networks, and whether they are bottlenecks.
+RESIDUAL: dict[str, tuple[tuple[int, ...], bool]] = {f"resnet{depth}": IMAGENET[depth] for depth in (18, 34, 50)} | {
+    f"resnet{depth}": (cifar_blocks(depth), False) for depth in (20, 56)
+}
+
+
+def _residual(make: Callable[..., ResNet], depth: int, width: int, purpose: str) -> Entry:
+    """A residual network of the paper's, with its width."""
+    return Entry(
+        lambda inputs, outputs, settings: make(_image(inputs) or (0, 0, 0), outputs, depth=depth, **settings),
+        ("image",),
+        {
+            "width": Setting(width, "the paper's, channels of the first stage; fewer where the time limit asks for it"),
+            "stem": Setting(None, "by the size: small (3 x 3) up to 64 pixels, imagenet (7 x 7, a quarter of each side) beyond"),
+            "residual": Setting(True, "without, the paper's plain network, which learns worse the deeper it is"),
+            "dropout": Setting(0.0, "the paper's: batch norm and augmentation regularise it"),
+        },
+        purpose,
+        "He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, 2016",
+    )
+
 
 # Runs of 2 to 3 letters, each once a text, beside the words. A linear SVM on TF-IDF, five-fold on the training rows of spam three times over: error
 # 1.05 % with them, 1.21 % with words alone, 1.12 % with runs of 3, 1.21 % with 3 and 4, 1.26 % with 4, 1.40 % with pairs of words; counted, they help less.
@@ -163,6 +223,54 @@ CATALOGUE: dict[str, Entry] = {
         "the default for images: a small residual network",
         "Page, How to Train Your ResNet, DAWNBench 2018; He et al. 2016; Jordan, airbench, 2024",
     ),
+    "lenet5": Entry(
+        lambda inputs, outputs, settings: LeNet5(_image(inputs) or (0, 0, 0), outputs, **settings),
+        ("image",),
+        {
+            "activation": Setting("tanh", "the paper's; relu learns several times faster (Krizhevsky et al. 2012)"),
+            "pool": Setting("mean", "the paper's; max keeps that a feature is there, not how much of it"),
+        },
+        "small images, the network that convolutions became known by",
+        "LeCun, Bottou, Bengio and Haffner 1998",
+    ),
+    "vgg": Entry(
+        lambda inputs, outputs, settings: VGG(_image(inputs) or (0, 0, 0), outputs, **settings),
+        ("image",),
+        {
+            "width": Setting(32, "channels of the first block, by images and time limit; the paper's 64 are for a million of them"),
+            "depth": Setting(None, "blocks: until the shorter side has at most 4 pixels, 5 at most as in the paper"),
+            "convolutions": Setting(2, "of a block: the paper's least deep blocks"),
+            "dense": Setting(1, "hidden linear layers: the paper's two hold most of its weights"),
+            "pool": Setting("max", "the paper's, at the end of each block"),
+            "norm": Setting("batch", "allows 5 to 30 times the rate (Ioffe and Szegedy 2015); the paper, of 2014, has none"),
+            "dropout": Setting(0.0, "batch norm and augmentation regularise it; the paper's 0.5 without a norm"),
+        },
+        "images, convolutions and pooling in turn without anything else",
+        "Simonyan and Zisserman 2015",
+    ),
+    "resnet18": _residual(imagenet_resnet, 18, 64, "images, the usual residual network, for thousands of them and more"),
+    "resnet34": _residual(imagenet_resnet, 34, 64, "images, a residual network of twice the depth of resnet18"),
+    "resnet50": _residual(imagenet_resnet, 50, 64, "images, a deep residual network with bottlenecks, for tens of thousands and more"),
+    "resnet20": _residual(cifar_resnet, 20, 16, "small images, a narrow residual network of 0.27 million weights"),
+    "resnet56": _residual(
+        cifar_resnet, 56, 16, "small images, a narrow residual network so deep that a plain one learns less than one of 20 layers"
+    ),
+    "vit": Entry(
+        lambda inputs, outputs, settings: ViT(_image(inputs) or (0, 0, 0), outputs, **settings),
+        ("image",),
+        {
+            "width": Setting(128, "a token's vector, by images and time limit; half of CCT-7's, which learns from 50,000 images"),
+            "depth": Setting(6, "blocks, by images and time limit; CCT's 7 less one"),
+            "heads": Setting(4, "32 dimensions a head, CCT's has 64"),
+            "patch": Setting(None, "pixels between tokens, by the size: a power of two that leaves at most 8 x 8 tokens"),
+            "stem": Setting("convolution", "overlapping tokens teach what neighbours are, which few images do not (Hassani et al. 2021)"),
+            "pool": Setting("mean", "each token has a say; a class token has to learn where to look first"),
+            "positions": Setting("learned", "the original's"),
+            "dropout": Setting(0.0, "CCT's for tokens and branches: augmentation, label smoothing and decay regularise it"),
+        },
+        "images by attention, behind a few convolutions; it needs more images or more passes than a residual network",
+        "Dosovitskiy et al. 2021 (ViT); Hassani et al. 2021 (convolutional stem)",
+    ),
     "bag": Entry(
         lambda inputs, outputs, settings: Bag(_vocabulary(inputs), outputs, **settings),
         ("text",),
@@ -205,6 +313,32 @@ CATALOGUE: dict[str, Entry] = {
         "Cho et al. 2014; concat pooling: Howard and Ruder 2018",
         grams=None,
     ),
+    "series_rnn": _recurrent("rnn", "short series, as a first answer: what gated cells are compared with", "Elman 1990"),
+    "series_lstm": _recurrent("lstm", "the default for series: numbers over time, of any length", "Hochreiter and Schmidhuber 1997"),
+    "series_gru": _recurrent("gru", "series, with a quarter fewer weights than the LSTM", "Cho et al. 2014"),
+    "lstm_tagger": _tagger(
+        LSTMTagger,
+        {
+            "width": Setting(128, "units of each direction"),
+            "depth": Setting(1, "a token then costs half a million multiply-adds: a million words in minutes on two cores"),
+            "embedding_dim": Setting(100, "Ma and Hovy's, of a word"),
+            "dropout": Setting(0.4, "near Ma and Hovy's 0.5"),
+        },
+        "the default for tagging: words and their letters, read in both directions",
+        "Huang, Xu and Yu 2015; Ma and Hovy 2016",
+    ),
+    "transformer_tagger": _tagger(
+        TransformerTagger,
+        {
+            "width": Setting(128, "a token's vector"),
+            "depth": Setting(2, "blocks"),
+            "heads": Setting(4, "32 dimensions a head"),
+            "embedding_dim": Setting(100, "Ma and Hovy's, of a word"),
+            "dropout": Setting(0.2, "between the transformer's and the LSTM tagger's"),
+        },
+        "tagging where what decides stands far away",
+        "Vaswani et al. 2017; letters: Chiu and Nichols 2016",
+    ),
     "mixed": Entry(
         lambda inputs, outputs, settings: Mixed(
             *_columns(inputs), outputs, vocabulary=_vocabulary(inputs), image=_image(inputs), **_numeric(inputs, settings)
@@ -238,6 +372,10 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     """
     text, image = "text" in kinds, "image" in kinds
     columns = set(kinds) - {"text", "image", "identifier", "constant"}
+    if "tokens" in kinds:
+        return "lstm_tagger"
+    if "series" in kinds:
+        return "series_lstm"
     if columns and not (text or image):
         return "tabm"
     if columns or (text and image):
@@ -301,11 +439,53 @@ def defaults(
             largest=sizing.TABM_LARGEST[preset], depth=settings["depth"], bins=settings["bins"], extra=extra,
         )  # fmt: skip
         settings |= dict(zip(("width", "members", "embedding_dim"), size, strict=True))
-    if name == "resnet9" and (image := _image(inputs)) is not None:
-        few = rows < 20_000  # below, twice the default's width learns no more: mnist_5k has 0.990 at 16
-        largest = {"fast": 16, "good": 32 if few else 64, "best": 64}[preset]
-        settings |= {"width": sizing.resnet_width(image, rows=rows, time_limit=time_limit, threads=threads, largest=largest)}
+    if (image := _image(inputs)) is not None:
+        settings |= _image_defaults(
+            name, image, settings, rows=rows, outputs=outputs, time_limit=time_limit, threads=threads, preset=preset
+        )
     return settings
+
+
+def _image_defaults(
+    name: str,
+    image: tuple[int, int, int],
+    settings: Settings,
+    *,
+    rows: int,
+    outputs: int,
+    time_limit: float | None,
+    threads: int,
+    preset: str,
+) -> dict[str, Any]:
+    """What an image network takes from the size of the images and from the time: its width, and what is None in the catalogue."""
+    allowed = sizing.budget(rows, sizing.RESNET_EPOCHS, time_limit, threads, sizing.CONVOLUTIONS)
+    if name == "resnet9":
+        few = rows < 20_000  # below, twice the default's width learns no more: mnist_5k has 0.990 at 16
+        most = {"fast": 16, "good": 32 if few else 64, "best": 64}[preset]
+        return {"width": sizing.resnet_width(image, rows=rows, time_limit=time_limit, threads=threads, largest=most)}
+    widths = [width for width in sizing.RESNET_WIDTHS if width <= (settings.get("width") or 0)]
+    if name == "vgg":
+        depth = blocks_for(image)
+
+        def vgg(width: int) -> float:
+            return sizing.vgg_cost(
+                image, width, depth=depth, convolutions=settings["convolutions"], dense=settings["dense"], outputs=outputs
+            )
+
+        return {"depth": depth, "width": sizing.largest(widths, vgg, allowed)}
+    if name in RESIDUAL:
+        counts, bottleneck, stem = (*RESIDUAL[name], stem_for(image))
+
+        def residual(width: int) -> float:
+            return sizing.residual_cost(image, width, blocks=counts, bottleneck=bottleneck, stem=stem, projected=len(counts) == 4)
+
+        return {"stem": stem, "width": sizing.largest(widths, residual, allowed)}
+    if name == "vit":
+        patch = patch_for(image)
+        allowed = sizing.budget(rows, sizing.VIT_EPOCHS, time_limit, threads, sizing.PRODUCTS)
+        size = sizing.largest(sizing.VIT_SIZES, lambda size: sizing.vit_cost(image, size[0], depth=size[1], patch=patch), allowed)
+        return {"patch": patch, "width": size[0], "depth": size[1]}
+    return {}
 
 
 def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Module:
@@ -334,6 +514,15 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         batch["categories"] = torch.zeros(rows, len(inputs["categories"]["sizes"]), dtype=torch.int32)
     if "text" in inputs:
         batch["text"] = torch.ones(rows, int(inputs["text"]["max_tokens"]), dtype=torch.int32)
+    if "series" in inputs:
+        steps = int(inputs["series"]["length"])
+        batch["series"] = torch.zeros(rows, steps, int(inputs["series"]["channels"]))
+        batch["lengths"] = torch.full((rows,), steps)
+    if "tokens" in inputs:
+        spec = inputs["tokens"]
+        batch["tokens"] = torch.ones(rows, int(spec["length"]), dtype=torch.int32)
+        batch["words"] = torch.ones(rows, int(spec["letters"]), dtype=torch.int32)
+        batch["place"] = torch.zeros(rows, int(spec["length"]), dtype=torch.int64)
     if "image" in inputs:
         batch["image"] = torch.zeros(rows, *_image(inputs) or ())
     return batch

@@ -28,6 +28,7 @@ class Measure:
 _OFF = "is off by {value} on average when it predicts {target} on {rows}"
 MEASURES: dict[str, Measure] = {
     "accuracy": Measure("Accuracy", True, True, "predicts {target} correctly in {value} of {rows}", "in {value}"),
+    "sentence_accuracy": Measure("Rows right throughout", True, True, "tags {value} of {rows} without a mistake", "{value}"),
     "balanced_accuracy": Measure(
         "Balanced accuracy", True, True, "predicts {target} correctly in {value} of {rows}, every class counting alike", "in {value}"
     ),

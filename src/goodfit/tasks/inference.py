@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from goodfit.base.protocols import Batches, Task
@@ -39,4 +40,12 @@ def predict_rows(
     if not parts:
         return {}
     order = torch.argsort(torch.cat(rows), stable=True).cpu()
-    return {name: torch.cat([part[name] for part in parts]).cpu()[order].numpy() for name in parts[0]}
+    return {name: _together([part[name] for part in parts]).cpu()[order].numpy() for name in parts[0]}
+
+
+def _together(parts: list[torch.Tensor]) -> torch.Tensor:
+    """Below each other; where rows differ in length, as those of tokens do, filled up with -1."""
+    longest = max(part.shape[1] if part.dim() > 1 else 0 for part in parts)
+    return torch.cat(
+        [part if part.dim() < 2 or part.shape[1] == longest else F.pad(part, (0, longest - part.shape[1]), value=-1) for part in parts]
+    )

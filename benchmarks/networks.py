@@ -1,0 +1,126 @@
+"""Each network on the data that it is for, as a user would train it: what it reaches, beside the goal, and the seconds of the whole command.
+
+    python benchmarks/networks.py --data DIR [--only NETWORK/SET] [--seed 0] [--again]
+
+JapaneseVowels: its own split. Brown: 57,340 tagged sentences, the last 5,734 of RandomState(0).permutation held out. mnist_5k: 4,000 pictures to
+train, 1,000 to test (stratified, random_state 0). What is measured lies in results/networks.json; a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+import record as store
+from record import OURS, Record, environment
+
+
+def vowels(data: Path, folder: Path) -> list[str]:
+    """The file as it is."""
+    return [str(data / "series/JapaneseVowels.npz"), "--target", "y"]
+
+
+def brown(data: Path, folder: Path) -> list[str]:
+    """Two files of sentences."""
+    with gzip.open(data / "tagging/brown.jsonl.gz", "rt", encoding="utf-8") as lines:
+        sentences = [{name: row[name] for name in ("tokens", "tags")} for row in map(json.loads, lines)]
+    order = np.random.RandomState(0).permutation(len(sentences))
+    for part, rows in (("train", order[:-5734]), ("test", order[-5734:])):
+        (folder / f"{part}.jsonl").write_text("".join(json.dumps(sentences[i]) + "\n" for i in rows))
+    return [str(folder / "train.jsonl"), "--target", "tags", "--test", str(folder / "test.jsonl")]
+
+
+def digits(data: Path, folder: Path) -> list[str]:
+    """mnist_5k as one file with parts."""
+    archive = np.load(data / "images/mnist_5k.npz")
+    images, labels = archive["images"], archive["labels"]
+    train, test = train_test_split(np.arange(len(labels)), test_size=0.2, random_state=0, stratify=labels)
+    arrays = {"image_train": images[train], "y_train": labels[train], "image_test": images[test], "y_test": labels[test]}
+    np.savez(folder / "mnist_5k.npz", **arrays)
+    return [str(folder / "mnist_5k.npz")]
+
+
+@dataclass(frozen=True)
+class Case:
+    """goal: the least value of the metric, None where no figure was asked for. limit: of time. sets: further settings."""
+
+    prepare: Callable[[Path, Path], list[str]]
+    metric: str
+    goal: float | None
+    limit: str
+    sets: tuple[str, ...] = ()
+
+
+CASES: dict[str, Case] = {
+    "series_rnn/JapaneseVowels": Case(vowels, "accuracy", None, "2m"),
+    "series_gru/JapaneseVowels": Case(vowels, "accuracy", 0.97, "2m"),
+    "series_lstm/JapaneseVowels": Case(vowels, "accuracy", 0.97, "2m"),
+    "lstm_tagger/Brown": Case(brown, "accuracy", 0.965, "10m"),
+    "transformer_tagger/Brown": Case(brown, "accuracy", 0.965, "10m"),
+    "lenet5/mnist_5k": Case(digits, "accuracy", None, "5m"),
+    "vgg/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),
+    "resnet20/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),
+    "vit/mnist_5k": Case(digits, "accuracy", 0.97, "10m"),
+}
+
+
+def render(record: Record) -> str:
+    """The table of the results."""
+    rows = []
+    for cell in record.cells():
+        key, values = cell["key"], cell["values"]
+        case = CASES[f"{key['network']}/{key['set']}"]
+        interval = "" if values["low"] is None else f"{values['low']:.4f} to {values['high']:.4f}"
+        goal = "" if case.goal is None else f"{case.goal:g}"
+        rows.append(
+            [key["network"], key["set"], str(key["seed"]), case.metric, f"{values['value']:.4f}", goal, interval, f"{values['seconds']:.0f}", case.limit]
+        )
+    head = ["network", "set", "seed", "metric", "value", "goal", "95 % interval", "seconds", "limit"]
+    return "# Networks\n\n" + store.table(head, rows) + "\n\n" + store.describe(record, record.cells())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", choices=CASES)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", action="store_true", help="measure what has been measured")
+    given = parser.parse_args()
+    record = Record("networks")
+    for name, case in CASES.items():
+        network, data = name.split("/")
+        key: dict[str, Any] = {"network": network, "set": data, "seed": given.seed}
+        if (given.only and name != given.only) or (record.has(key) and not given.again):
+            continue
+        with tempfile.TemporaryDirectory() as place:
+            call = [sys.executable, "-m", "goodfit", "train", *case.prepare(given.data, Path(place)), "--seed", str(given.seed), "--json"]
+            call += ["--time-limit", case.limit, "--out", f"{place}/run"]
+            for setting in (f"model.name={network}", *case.sets):
+                call += ["--set", setting]
+            begun = time.monotonic()
+            done = subprocess.run(call, capture_output=True, text=True, check=False)
+            seconds = time.monotonic() - begun
+        if done.returncode:
+            print(f"{name}: {done.stderr[-2000:]}", file=sys.stderr)
+            continue
+        score = json.loads(done.stdout)["metrics"][case.metric]
+        values = {"value": score["value"], "low": score["low"], "high": score["high"], "seconds": seconds}
+        record.put(key, values, environment(OURS, ("goodfit", "torch", "polars", "numpy")))
+        print(f"{name}: {case.metric} {score['value']:.4f} ({seconds:.0f} s)", file=sys.stderr, flush=True)
+    print(store.publish(record, render))
+
+
+if __name__ == "__main__":
+    main()
