@@ -50,10 +50,10 @@ def _root(
 @app.command()
 def train(
     data: Annotated[
-        str | None, typer.Argument(help="A table (CSV, TSV, JSON lines, Parquet, Arrow) or a folder with a folder of images per class.")
+        str | None, typer.Argument(help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz) or a folder with a folder of images per class.")
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
-    task: Annotated[str | None, typer.Option(help="binary, multiclass, multilabel or regression; found when not given.")] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass, multilabel, regression or tagging; found when not given.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
     sets: Sets = None,
     preset: Annotated[str | None, typer.Option(help="fast, good (default) or best.")] = None,
