@@ -34,7 +34,7 @@ CASES: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     "graphsage, deep": (GraphSAGE, SMALL | {"depth": 3, "norm": "batch", "residual": True, "activation": "gelu"}),
     "graphsage, graphs": (GraphSAGE, SMALL | {"readout": "max"}),
     "gat": (GAT, SMALL | {"heads": 2}),
-    "gat, second": (GAT, SMALL | {"heads": 2, "version": 2, "norm": "batch"}),
+    "gat, second": (GAT, SMALL | {"heads": 2, "version": 2, "norm": "batch", "output_heads": 3}),
     "gat, graphs": (GAT, SMALL | {"heads": 4, "readout": "sum", "residual": True}),
     "gin": (GIN, SMALL | {"depth": 2}),
     "gin, edges": (GIN, SMALL | {"depth": 2, "edge_features": 3, "readout": "sum"}),
@@ -238,6 +238,18 @@ def test_export(case: str) -> None:
     program = torch.export.export(network, (), inputs, dynamic_shapes={name: sizes[name] for name in inputs})
     other = batch(case, 9, seed=3)
     torch.testing.assert_close(program.module()(**other), network(**other))
+
+
+@pytest.mark.parametrize("case", ["gcn", "graphsage", "gat", "gat, second"])
+def test_stacked_networks_equal_each_alone(case: str) -> None:
+    inputs, members = batch(case), [build(case, seed).eval() for seed in range(3)]
+    parameters, buffers = torch.func.stack_module_state(members)
+
+    def run(*state: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(members[0], state, kwargs=inputs)
+
+    stacked = torch.func.vmap(run)(parameters, buffers)
+    torch.testing.assert_close(stacked, torch.stack([member(**inputs) for member in members]))
 
 
 @pytest.mark.parametrize("network", [GCN, GraphSAGE, GAT])

@@ -162,8 +162,8 @@ def test_attention_dropout_falls_in_training_alone(make: type[nn.Module]) -> Non
     assert not torch.equal(layer(x, edges), layer(x, edges))
     layer.eval()
     assert torch.equal(layer(x, edges), layer(x, edges))
-    mean = torch.stack([layer.train()(x, edges) for _ in range(3000)]).mean(0)
-    torch.testing.assert_close(mean, layer.eval()(x, edges), rtol=0, atol=0.15)
+    mean = torch.stack([layer.train()(x, edges) for _ in range(800)]).mean(0)
+    torch.testing.assert_close(mean, layer.eval()(x, edges), rtol=0, atol=0.25)
 
 
 def test_readout_by_hand() -> None:

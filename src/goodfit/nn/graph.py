@@ -100,11 +100,11 @@ class GATLayer(nn.Module):
     def forward(self, x: Tensor | SparseRows, edges: Tensor) -> Tensor:
         x = features("gat", x, self.inputs)
         along = flow(edges, x.shape[0], loops=True)
-        x = linear(self.linear, x).unflatten(1, (self.heads, self.head_dim))  # N H*C -> N H C
-        source, target = (x * self.source).sum(2), (x * self.target).sum(2)  # N H
+        heard = linear(self.linear, x).unflatten(1, (self.heads, self.head_dim))  # N H*C -> N H C
+        source, target = (heard * self.source).sum(2), (heard * self.target).sum(2)  # N H
         scores = F.leaky_relu(along.source.take(source) + along.target.take(target), self.slope)  # E H
         share = dropout(edge_softmax(scores, along), self.dropout, self.training)
-        return _heads_joined(weighted_total(x, share, along), self.concat) + self.bias
+        return _heads_joined(weighted_total(heard, share, along), self.concat) + self.bias
 
 
 class GATv2Layer(nn.Module):
