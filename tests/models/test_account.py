@@ -166,6 +166,11 @@ MEASURED = {
     "mlp, muon": (networks.TABLE, {"width": 256, "depth": 3}, 64, "muon", False),
     "realmlp": (networks.TABLE, {"width": 128}, 512, "adam", False),
     "resnet9": (networks.IMAGE, {"width": 16}, 64, "sgd", False),
+    "lenet5": (networks.IMAGE, {}, 64, "sgd", False),
+    "vgg": (networks.IMAGE, {"width": 16}, 64, "sgd", False),
+    "resnet20": (networks.IMAGE, {"width": 16}, 64, "sgd", False),
+    "resnet50": (networks.IMAGE, {"width": 16}, 32, "sgd", False),
+    "vit": (networks.IMAGE, {"width": 32, "depth": 3}, 64, "adamw", False),
     "transformer": (networks.TEXT, {"width": 64}, 128, "adamw", False),
     "gru": (networks.TEXT, {}, 64, "rmsprop", False),
     "bag": (networks.TEXT, {"width": 64}, 512, "adagrad", False),
@@ -178,8 +183,8 @@ def test_prediction_is_within_15_percent_of_what_is_allocated(case: str) -> None
     network = catalogue.build(case.split(",")[0], inputs, 4, settings)
     predicted = describe(network, catalogue.example(inputs, 1), rows, optimiser, bfloat16=bfloat16).training_bytes
     measured = allocated(network, catalogue.example(inputs, rows), optimiser, bfloat16)
-    # 15 % is the promise. In float32 nothing is left to guess; in bfloat16 products have memory of their own that torch does not show.
-    assert predicted == pytest.approx(measured, rel=0.15 if bfloat16 or "resnet" in case else 0.03)
+    # 15 % is the promise. In float32 nothing is left to guess; in bfloat16 products, and convolutions, have memory of their own that torch does not show.
+    assert predicted == pytest.approx(measured, rel=0.15 if bfloat16 or "image" in inputs else 0.03)
 
 
 class Twice(nn.Module):

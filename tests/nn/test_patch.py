@@ -99,6 +99,7 @@ WRONG = [
     (lambda: Patches((3, 8, 8), 4, 2)(torch.zeros(2, 1, 8, 8)), r"patches expects \[B, 3, 8, 8\] and got \[2, 1, 8, 8\]"),
     (lambda: ConvPatches((3, 8, 8), 4, 2)(torch.zeros(2, 3, 8, 9)), r"convolutional patches expects \[B, 3, 8, 8\] and got \[2, 3, 8, 9\]"),
     (lambda: SineGrid(2, 2, 4)(torch.zeros(2, 5, 4)), r"sine positions of a grid expects \[B, 4, 4\] and got \[2, 5, 4\]"),
+    (lambda: RotaryGrid(2, 2, 4)(torch.zeros(2, 1, 4, 4), torch.zeros(2)), r"turn all its tokens at once; leave out start"),
     (lambda: RotaryGrid(2, 2, 4)(torch.zeros(2, 1, 3, 4)), r"rotary positions of a grid expects \[B, A, 4, 4\] and got \[2, 1, 3, 4\]"),
 ]
 

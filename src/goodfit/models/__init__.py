@@ -2,31 +2,13 @@
 
     from goodfit.models import ResNet
 
-A network is imported when it is first named.
+Nothing that the command line needs for its help imports this package.
 """
 
-from __future__ import annotations
+from goodfit.models.lenet import LeNet5
+from goodfit.models.resnet import ResNet, cifar_resnet, imagenet_resnet
+from goodfit.models.resnet9 import ResNet9
+from goodfit.models.vgg import VGG
+from goodfit.models.vit import ViT
 
-from importlib import import_module
-from typing import Any
-
-_NAMES = {
-    "LeNet5": "goodfit.models.lenet",
-    "ResNet": "goodfit.models.resnet",
-    "ResNet9": "goodfit.models.resnet9",
-    "VGG": "goodfit.models.vgg",
-    "ViT": "goodfit.models.vit",
-    "cifar_resnet": "goodfit.models.resnet",
-    "imagenet_resnet": "goodfit.models.resnet",
-}
-__all__ = [*_NAMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _NAMES:
-        return getattr(import_module(_NAMES[name]), name)
-    raise AttributeError(f"module 'goodfit.models' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__ = ["VGG", "LeNet5", "ResNet", "ResNet9", "ViT", "cifar_resnet", "imagenet_resnet"]

@@ -41,15 +41,26 @@ class ConvNorm(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, size: int = 3, *, stride: int = 1, relu: bool = True) -> None:
         super().__init__()
-        self.inputs, self.relu = inputs, relu
-        self.conv = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
+        self.inputs, self.stride, self.relu = inputs, stride, relu
+        self.conv = nn.Conv2d(inputs, outputs, size, stride=stride if size > 1 else 1, padding=size // 2, bias=False)
         self.norm = BatchNorm2d(outputs)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         expect("convolution with batch norm", x, "B", self.inputs, "H", "W")
-        x = self.norm(self.conv(x))
+        x = self.norm(self._convolved(x))
         return F.relu(x, inplace=True) if self.relu else x
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        """The convolution, around two faults of oneDNN's, which computes gradients in bfloat16 (torch 2.13) from memory that was never written:
+        of filters with a stride of 2 on images one pixel wide, and now and then of those that see one pixel."""
+        if self.stride == 1:
+            return self.conv(x)
+        if self.conv.kernel_size == (1, 1):
+            return self.conv(x[:, :, :: self.stride, :: self.stride])
+        if x.shape[3] == 1:  # where any stride to the right has one place to go to
+            return F.conv2d(x, self.conv.weight, None, (self.stride, 1), self.conv.padding)
+        return self.conv(x)
 
 
 class ResidualConv(nn.Module):

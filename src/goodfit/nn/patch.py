@@ -114,7 +114,9 @@ class RotaryGrid(nn.Module):
         self.rows, self.columns, self.head_dim, self.lead, self.base = rows, columns, head_dim, lead, base
 
     def forward(self, x: Tensor, start: Tensor | None = None) -> Tensor:
-        assert start is None, "a picture is seen whole"
+        """start: the place of the first token, which a grid does not have: None, as attention to all tokens at once gives it."""
+        if start is not None:
+            raise InputError("rotary positions of a grid turn all its tokens at once; leave out start")
         expect("rotary positions of a grid", x, "B", "A", self.lead + self.rows * self.columns, self.head_dim)
         turn = _grid_angles(self.rows, self.columns, self.head_dim, self.base, x)  # T E/2
         return rotate(x, F.pad(turn, (0, 0, self.lead, 0)))  # an angle of 0 leaves the first tokens as they are
