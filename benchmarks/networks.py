@@ -85,7 +85,17 @@ def render(record: Record) -> str:
         interval = "" if values["low"] is None else f"{values['low']:.4f} to {values['high']:.4f}"
         goal = "" if case.goal is None else f"{case.goal:g}"
         rows.append(
-            [key["network"], key["set"], str(key["seed"]), case.metric, f"{values['value']:.4f}", goal, interval, f"{values['seconds']:.0f}", case.limit]
+            [
+                key["network"],
+                key["set"],
+                str(key["seed"]),
+                case.metric,
+                f"{values['value']:.4f}",
+                goal,
+                interval,
+                f"{values['seconds']:.0f}",
+                case.limit,
+            ]
         )
     head = ["network", "set", "seed", "metric", "value", "goal", "95 % interval", "seconds", "limit"]
     return "# Networks\n\n" + store.table(head, rows) + "\n\n" + store.describe(record, record.cells())

@@ -11,7 +11,14 @@ import rows
 import tables
 from record import FOLDER, Record
 
-RENDER = {"goals": goals.render, "limits": limits.render, "loop": loop.render, "networks": networks.render, "rows": rows.render, "tables": tables.render}
+RENDER = {
+    "goals": goals.render,
+    "limits": limits.render,
+    "loop": loop.render,
+    "networks": networks.render,
+    "rows": rows.render,
+    "tables": tables.render,
+}
 
 
 def main() -> None:

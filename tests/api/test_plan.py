@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from goodfit.api.plan import HABITS, average_decay, batch_by_rows, member_count, resolve, usual_rate
+from goodfit.base.errors import SettingError
 from goodfit.base.recipe import Recipe
 from goodfit.data.target import TargetSpec
 from goodfit.models import catalogue
@@ -23,6 +24,19 @@ def test_numbers_and_classes_are_learned_differently() -> None:
     assert dropout == [0, 0.1, 0.1, 0]
     given = Recipe.build(None, ["model.dropout=0.3"])
     assert resolve(given, INPUTS, name="tabm", rows=5_000, outputs=1, members=1, target=NUMBER).model.dropout == 0.3
+
+
+@pytest.mark.parametrize("kind", ["tagging", "sequence"])
+def test_nothing_is_averaged_where_there_are_no_probabilities(kind: str) -> None:
+    target = TargetSpec(kind, ("y",), tuple("abc"))
+    assert member_count(Recipe(preset="best"), "lstm_tagger", 5_000, target) == 1
+    with pytest.raises(SettingError, match=rf"train\.members=3 averages probabilities, and {kind} has none"):
+        member_count(Recipe.build(None, ["train.members=3"]), "lstm_tagger", 5_000, target)
+
+
+def test_few_series_get_several_networks() -> None:
+    assert [member_count(Recipe(preset=preset), "series_lstm", 300, CLASSES) for preset in ("fast", "good", "best")] == [1, 4, 8]
+    assert member_count(Recipe(), "series_lstm", 50_000, CLASSES) == 1
 
 
 def test_every_network_has_a_habit() -> None:
@@ -45,7 +59,7 @@ def test_the_average_never_looks_back_further_than_half_of_a_training(rows: int,
 @pytest.mark.parametrize("preset", ["fast", "good", "best"])
 def test_a_table_s_recipe_is_whole(preset: str) -> None:
     request = Recipe.build(None, [f"preset={preset}"])
-    members = member_count(request, "tabm", 5_000)
+    members = member_count(request, "tabm", 5_000, NUMBER)
     recipe = resolve(request, INPUTS, name="tabm", rows=5_000, outputs=1, members=members, target=NUMBER)
     assert recipe.partner is not None
     for own in (recipe, recipe.second):
@@ -65,11 +79,11 @@ def _bins() -> list:
 
 def test_folds_follow_preset_and_rows() -> None:
     request = Recipe.build()
-    assert [member_count(request.with_(preset=preset), "tabm", 5_000) for preset in ("fast", "good", "best")] == [1, 4, 8]
-    assert member_count(request, "tabm", 2_000_000) == 1
-    assert member_count(request, "resnet9", 5_000) == 1
-    assert member_count(request.with_(train__epochs=3), "tabm", 5_000) == 1
-    assert member_count(request.with_(train__members=3), "resnet9", 5_000) == 3
+    assert [member_count(request.with_(preset=preset), "tabm", 5_000, NUMBER) for preset in ("fast", "good", "best")] == [1, 4, 8]
+    assert member_count(request, "tabm", 2_000_000, NUMBER) == 1
+    assert member_count(request, "resnet9", 5_000, NUMBER) == 1
+    assert member_count(request.with_(train__epochs=3), "tabm", 5_000, NUMBER) == 1
+    assert member_count(request.with_(train__members=3), "resnet9", 5_000, NUMBER) == 3
 
 
 def test_an_mlp_s_rate_follows_the_root_of_its_batch_up_to_256() -> None:

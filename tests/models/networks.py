@@ -16,8 +16,9 @@ TEXT: dict[str, Any] = {"text": {"columns": ["t"], "vocabulary": 30, "max_tokens
 IMAGE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 12, "width": 13}}
 SERIES: dict[str, Any] = {"series": {"columns": ["s"], "channels": 2, "length": 7}}
 TOKENS: dict[str, Any] = {"tokens": {"column": "w", "vocabulary": 30, "alphabet": 20, "letters": 5, "length": 6}}
+SOURCE: dict[str, Any] = {"source": {"column": "q", "vocabulary": 20, "length": 6}}
 TABLE = NUMBERS | CATEGORIES
-ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS
+ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE
 SMALL = {"width": 8, "members": 3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -61,6 +62,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "lstm_tagger": ("lstm_tagger", TOKENS, {"width": 5, "embedding_dim": 6}),
     "lstm_tagger, chain": ("lstm_tagger", TOKENS, {"width": 5, "embedding_dim": 6, "crf": True}),
     "transformer_tagger": ("transformer_tagger", TOKENS, {"width": 8, "heads": 2, "embedding_dim": 6}),
+    "seq2seq_transformer": ("seq2seq_transformer", SOURCE, {"width": 8, "heads": 2, "depth": 1}),
+    "attention_rnn": ("attention_rnn", SOURCE, {"width": 8, "embedding_dim": 6}),
     "mixed": ("mixed", TABLE | TEXT | IMAGE, SMALL),
     "mixed, text": ("mixed", TEXT | CATEGORIES, SMALL),
     "mixed, image": ("mixed", IMAGE | NUMBERS, SMALL | {"embedding": "none"}),
@@ -102,6 +105,10 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
     if "series" in inputs:
         made["series"] = torch.randn(rows, 7, 2, generator=generator)
         made["lengths"] = torch.randint(1, 8, (rows,), generator=generator)
+    if "source" in inputs:
+        read = torch.randint(2, 20, (rows, 6), generator=generator, dtype=torch.int32)
+        made["source"] = torch.where(torch.arange(6) < torch.randint(1, 7, (rows, 1), generator=generator), read, 0).to(torch.int32)
+        made["target"] = torch.cat([torch.full((rows, 1), 2), torch.randint(1, OUTPUTS, (rows, 4), generator=generator)], 1)
     if "tokens" in inputs:
         real = torch.arange(6) < torch.randint(1, 7, (rows, 1), generator=generator)
         made["tokens"] = torch.where(real, torch.randint(1, 30, (rows, 6), generator=generator, dtype=torch.int32), 0).to(torch.int32)
@@ -112,6 +119,8 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
 
 def shape(case: str, rows: int) -> tuple[int, ...]:
     """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger, [B, T, O, O] with a chain."""
+    if "source" in CASES[case][1]:
+        return (rows, 5, OUTPUTS)
     if "tokens" in CASES[case][1]:
         return (rows, 6, OUTPUTS, OUTPUTS) if CASES[case][2].get("crf") else (rows, 6, OUTPUTS)
     return (rows, 3, OUTPUTS) if CASES[case][0] in ("tabm", "mixed") else (rows, OUTPUTS)

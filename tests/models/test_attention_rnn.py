@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import InputError, SettingError
 from goodfit.models.attention_rnn import AttentionRNN
 from goodfit.nn.guided import guided_penalty
-from goodfit.nn.search import beam, greedy
+from goodfit.tasks.search import beam, greedy
 
 SOURCE = torch.tensor([[4, 9, 2, 2, 7, 0], [6, 0, 0, 0, 0, 0], [11, 3, 8, 0, 0, 0]])
 TARGET = torch.tensor([[1, 5, 3, 9], [1, 8, 2, 0], [1, 4, 4, 6]])

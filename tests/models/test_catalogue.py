@@ -25,9 +25,11 @@ def test_every_entry_speaks_for_itself() -> None:
         assert listed["name"] in catalogue.names()
         assert len(listed["purpose"]) > 20
         assert any(character.isdigit() for character in listed["source"]) or "TabM" in listed["source"]
-        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens"}
+        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source"}
         rows = {"binary", "multiclass", "multilabel", "regression", "several"}
-        assert set(listed["tasks"]) == ({"tagging"} if "tokens" in listed["inputs"] else rows)
+        assert set(listed["tasks"]) == (
+            {"tagging"} if "tokens" in listed["inputs"] else {"sequence"} if "source" in listed["inputs"] else rows
+        )
         assert set(listed["settings"]) <= set(ModelPart.model_fields)
         assert all(len(reason) > 5 for reason in listed["reasons"].values())
     json.dumps(catalogue.listed())
@@ -47,6 +49,7 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"image"}, "resnet9"),
         ({"series"}, "series_lstm"),
         ({"tokens"}, "lstm_tagger"),
+        ({"source"}, "seq2seq_transformer"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),
@@ -95,7 +98,7 @@ def test_every_setting_has_an_effect(name: str) -> None:
     entry = catalogue.entry(name)
     inputs = {kind: spec for kind, spec in ALL.items() if kind in entry.inputs}
     other: dict[str, Any] = {
-        "width": 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "sigmoid" if name == "lenet5" else "tanh", "norm": "layer", "embedding": "none",
+        "width": 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "silu", "norm": "layer", "embedding": "none",
         "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": False, "crf": True,
         "stem": "patch" if name == "vit" else "imagenet", "residual": False, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
         "pool": "class" if name == "vit" else "none",

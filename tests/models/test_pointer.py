@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import InputError, SettingError
 from goodfit.models.pointer import PointerNetwork
 from goodfit.nn.additive import AdditiveAttention
-from goodfit.nn.search import beam, greedy
+from goodfit.tasks.search import beam, greedy
 
 LENGTHS = torch.tensor([5, 2, 4])
 TARGET = torch.tensor([[5, 3, 0, 1], [5, 1, 0, 5], [5, 2, 2, 3]])

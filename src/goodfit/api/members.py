@@ -40,8 +40,10 @@ def train_members(
 ) -> tuple[Recipe, list[Fitted]]:
     """Encode and train the network, or both, on each fold; the recipe that comes back is the resolved one."""
     recipe = run.recipe
-    name = network_name(request, data.schema, len(parts.train))
-    parted = _folds(data, target, parts, recipe or request, member_count(recipe or request, name, len(parts.train) + len(parts.valid)))
+    name = network_name(request, data.schema, len(parts.train), target)
+    parted = _folds(
+        data, target, parts, recipe or request, member_count(recipe or request, name, len(parts.train) + len(parts.valid), target)
+    )
     weight = row_weights(data, None)
 
     def encode(number: int) -> Fold:

@@ -62,14 +62,17 @@ HABITS: dict[str, Habit] = {
         ("vgg", "resnet18", "resnet34", "resnet50", "resnet20", "resnet56"),
         Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1, momentum=0.9),
     ),
-    # CCT's rate, decay, warm-up and smoothing (Hassani et al. 2021); the gradient is clipped as ViT's (Dosovitskiy et al. 2021).
-    "vit": Habit("adamw", 5.5e-4, 6e-2, "cosine", 0.1, 1.0, 40, 40, batch=128, label_smoothing=0.1),
+    # CCT's rate, decay, warm-up and smoothing (Hassani et al. 2021) for batches of 128; here half of that, since few images give few updates. The gradient
+    # is clipped as ViT's (Dosovitskiy et al. 2021).
+    "vit": Habit("adamw", 5.5e-4, 6e-2, "cosine", 0.1, 1.0, 40, 40, batch=64, label_smoothing=0.1),
     "bag": Habit("adamw", 1.4e-2, 0.0, "cosine", 0.05, None, 10, 10, batch=64, label_smoothing=0.1),
     "series_rnn": Habit("adamw", 1e-3, 1e-2, "cosine", 0.05, 1.0, 60, 60, batch=32),
     "series_lstm": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 60, 60, batch=32),
     "series_gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 60, 60, batch=32),
     "lstm_tagger": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 8, 8, batch=32),
     "transformer_tagger": Habit("adamw", 1e-3, 1e-2, "cosine", 0.1, 1.0, 8, 8, batch=32),
+    "seq2seq_transformer": Habit("adamw", 1e-3, 1e-2, "cosine", 0.1, 1.0, 30, 30, batch=128, label_smoothing=0.1, beta2=0.98),
+    "attention_rnn": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 20, 20, batch=128, label_smoothing=0.1),
     "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
 }
@@ -106,9 +109,10 @@ def data_settings(recipe: Recipe, name: str) -> DataPart:
     return recipe.data.model_copy(update={"max_tokens": tokens, "grams": catalogue.grams(name, recipe.data.grams)})
 
 
-def network_name(recipe: Recipe, schema: Schema, rows: int) -> str:
+def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) -> str:
     """The network by name: the one asked for, or the default for the kinds of columns."""
-    return recipe.model.name or catalogue.choose({column.kind for column in schema.features}, rows, recipe.preset)
+    kinds = {"source"} if target.kind == "sequence" else {str(column.kind) for column in schema.features}
+    return recipe.model.name or catalogue.choose(kinds, rows, recipe.preset)
 
 
 def partner_name(recipe: Recipe, name: str) -> str | None:
@@ -123,8 +127,15 @@ def partner_name(recipe: Recipe, name: str) -> str | None:
     return None if decided else PARTNER.get(name)
 
 
-def member_count(recipe: Recipe, name: str, rows: int) -> int:
-    """Folds to train networks on and average. rows: those that may be trained on."""
+def member_count(recipe: Recipe, name: str, rows: int, target: TargetSpec) -> int:
+    """Folds to train networks on and average. rows: those that may be trained on. Raises SettingError where there is nothing to average."""
+    if target.kind in ("tagging", "sequence"):
+        if (recipe.train.members or 1) > 1:
+            raise SettingError(
+                f"train.members={recipe.train.members} averages probabilities, and {target.kind} has none; leave it out",
+                value=recipe.train.members,
+            )
+        return 1
     if recipe.train.members or recipe.train.epochs is not None:
         return recipe.train.members or 1
     if name.startswith("series_") and rows < FEW_SERIES:
@@ -200,7 +211,7 @@ def _resolved(
         changes["optim__clip"] = habit.clip
     if habit.beta2 is not None and optimiser in ("adam", "adamw") and not recipe.given("optim.beta2"):
         changes["optim__beta2"] = habit.beta2
-    if habit.label_smoothing and not recipe.given("train.label_smoothing") and target.kind in ("binary", "multiclass"):
+    if habit.label_smoothing and not recipe.given("train.label_smoothing") and target.kind in ("binary", "multiclass", "sequence"):
         changes["train__label_smoothing"] = habit.label_smoothing
     epochs = recipe.train.epochs
     changes["train__epochs"] = epochs or habit.epochs

@@ -56,12 +56,13 @@ class Part(BaseModel):
 
 class DataPart(Part):
     target: Names = Field(default=(), description="column or columns to predict")
-    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging"] | None = Field(
+    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence"] | None = Field(
         default=None, description="found from the target when None"
     )
     kinds: dict[str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens"]] = Field(
         default_factory=dict, description="kinds of columns where the guess is to be overruled"
     )
+    source: Names = Field(default=(), description="the one column to read where sequences are turned into others; all others are left out")
     drop: Names = Field(default=(), description="columns to leave out")
     weight: str | None = Field(default=None, description="column of sample weights, not negative")
     split: str | None = Field(default=None, description="column that says train, valid or test for each row")

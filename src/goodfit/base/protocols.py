@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from goodfit.base.records import Batch
 
@@ -33,6 +34,20 @@ class Task(Protocol):
     def metrics(self, prediction: dict[str, np.ndarray], target: np.ndarray, weight: np.ndarray | None = None) -> dict[str, float]:
         """Decoded predictions and encoded targets -> scikit-learn's metric names and their values."""
         ...
+
+
+@runtime_checkable
+class Taught(Protocol):
+    """A task whose network reads the target too while it is taught, and searches for it afterwards."""
+
+    def run(self, network: nn.Module, inputs: Mapping[str, Tensor], target: Tensor | None) -> Tensor:
+        """What `Task.loss` reads where a target is given, and else what `Task.decode` reads."""
+        ...
+
+
+def run(task: Task, network: nn.Module, inputs: Mapping[str, Tensor], target: Tensor | None) -> Tensor:
+    """The network's answer, by the task's own way where it has one. target: None where it is to be predicted."""
+    return task.run(network, inputs, target) if isinstance(task, Taught) else network(**inputs)
 
 
 @runtime_checkable

@@ -184,7 +184,7 @@ _EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {
 _SHARED = ("time_limit", "threads", "workers", "checkpoint_every", "members")
 
 # Names of columns: taken as they stand, so that a column called `no` or `007` is not read as YAML.
-_TEXTS = ("data.target", "data.drop", "data.weight", "data.split", "data.group", "data.time")
+_TEXTS = ("data.target", "data.source", "data.drop", "data.weight", "data.split", "data.group", "data.time")
 
 
 def _lookup(recipe: Recipe, name: str) -> Any:

@@ -147,6 +147,8 @@ class Bundle:
             columns: dict[str, Any] = {f"{prefix}prediction": mean}
             width = self.half_widths.get(target.names[0])
             return columns | ({f"{prefix}low": mean - width, f"{prefix}high": mean + width} if width is not None else {})
+        if target.kind == "sequence":
+            return {f"{prefix}prediction": pl.Series(target.texts(decoded["unit"]), dtype=pl.String)}
         if target.kind == "tagging":
             names = np.array([str(label) for label in target.classes or ()])
             return {f"{prefix}prediction": pl.Series([names[row[row >= 0]].tolist() for row in decoded["tag"]], dtype=pl.List(pl.String))}

@@ -50,10 +50,14 @@ def _root(
 @app.command()
 def train(
     data: Annotated[
-        str | None, typer.Argument(help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz) or a folder with a folder of images per class.")
+        str | None,
+        typer.Argument(help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz) or a folder with a folder of images per class."),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
-    task: Annotated[str | None, typer.Option(help="binary, multiclass, multilabel, regression or tagging; found when not given.")] = None,
+    source: Annotated[str | None, typer.Option(help="Column to read where sequences are written, such as a word for its phones.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass, multilabel, regression, tagging or sequence; found when not given.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
     sets: Sets = None,
     preset: Annotated[str | None, typer.Option(help="fast, good (default) or best.")] = None,
@@ -76,7 +80,7 @@ def train(
     with Bars(quiet=as_json) as bars:
         run = api.train(
             data, target, task=task, recipe=recipe, sets=sets or (), preset=preset, time_limit=time_limit, seed=seed, device=device,
-            test=test, valid=valid, out=out, resume=resume, progress=bars, begun=_begun.get(),
+            test=test, valid=valid, out=out, resume=resume, progress=bars, begun=_begun.get(), data__source=source,
         )  # fmt: skip
     if as_json:
         _print_json(run.to_json())

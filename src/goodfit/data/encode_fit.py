@@ -16,10 +16,20 @@ from torch import Tensor
 from goodfit.base.errors import DataError, SettingError
 from goodfit.base.recipe import DataPart
 from goodfit.base.streams import numpy_stream
-from goodfit.data import encode_category, encode_datetime, encode_image, encode_number, encode_series, encode_text, encode_tokens
+from goodfit.data import (
+    encode_category,
+    encode_datetime,
+    encode_image,
+    encode_number,
+    encode_sequence,
+    encode_series,
+    encode_text,
+    encode_tokens,
+)
 from goodfit.data.dataset import CHUNK, Column, Dataset, Note, Schema, listed
 from goodfit.data.encode_image import ImageEncoder
 from goodfit.data.encode_number import NumberScaler, Scaling
+from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
 from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import TokenEncoder
@@ -176,6 +186,10 @@ def fit_series(dataset: Dataset, names: tuple[str, ...], rows: np.ndarray, seed:
 
 def fit_tokens(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart) -> TokenEncoder:
     return encode_tokens.fit(dataset.take(rows, [name]).to_series(), settings.vocabulary)
+
+
+def fit_source(dataset: Dataset, name: str, rows: np.ndarray) -> SequenceEncoder:
+    return encode_sequence.fit(dataset.take(rows, [name]).to_series())
 
 
 def refuse_without_effect(settings: DataPart, columns: Sequence[Column]) -> None:

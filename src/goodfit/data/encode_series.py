@@ -59,8 +59,8 @@ class SeriesEncoder:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> SeriesEncoder:
-        names = ("columns", "channels", "mean", "std", "flagged")
-        return cls(*(tuple(document[name]) for name in names), longest=int(document["longest"]))
+        columns, channels, mean, std, flagged = (tuple(document[name]) for name in ("columns", "channels", "mean", "std", "flagged"))
+        return cls(columns, channels, mean, std, flagged, int(document["longest"]))
 
 
 def fit(frame: pl.DataFrame, columns: Sequence[str], place: Place) -> SeriesEncoder:

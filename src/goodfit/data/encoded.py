@@ -71,7 +71,8 @@ class Encoded:
     """Rows as the networks read them.
 
     inputs: "numbers" float32 [n, N], "categories" int32 [n, M], "text" Ragged of int32, "image" uint8 [n, C, H, W],
-    "series" Ragged of float32 [total, C], "tokens" Ragged of int32 places in the lexicon; what the data have.
+    "series" Ragged of float32 [total, C], "tokens" Ragged of int32 places in the lexicon,
+    "source" Ragged of int32; what the data have.
     target: [n] or [n, ...], None where there is none. weight: float32 [n], None for all 1. rows: n.
     folder: where the memory-mapped parts lie, None when all are in memory.
     """

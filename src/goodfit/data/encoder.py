@@ -28,6 +28,7 @@ from goodfit.data.encode_fit import (
     fit_image,
     fit_numbers,
     fit_series,
+    fit_source,
     fit_text,
     fit_tokens,
     fit_weights,
@@ -38,6 +39,7 @@ from goodfit.data.encode_fit import (
 )
 from goodfit.data.encode_image import ImageEncoder
 from goodfit.data.encode_number import NumberScaler, Scaling
+from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
 from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import Lexicon, TokenEncoder
@@ -56,7 +58,8 @@ class Encoder:
     inputs: the specification of the network's inputs, of JSON types:
     `{"numbers": {"names", "scaling"}, "categories": {"names", "sizes"}, "text": {"columns", "vocabulary", "max_tokens"},
     "image": {"column", "channels", "height", "width", "mean", "std"}, "series": {"columns", "channels", "length"},
-    "tokens": {"column", "vocabulary", "alphabet", "letters", "length"}}`, the parts that the data have.
+    "tokens": {"column", "vocabulary", "alphabet", "letters", "length"},
+    "source": {"column", "vocabulary", "length"}}`, the parts that the data have.
     target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
     """
 
@@ -69,13 +72,14 @@ class Encoder:
         image: ImageEncoder | None,
         series: SeriesEncoder | None,
         tokens: TokenEncoder | None,
+        source: SequenceEncoder | None,
         target: TargetSpec,
         weights: Weights,
         memory: float | None,
         notes: tuple[Note, ...],
     ) -> None:
         self._numbers, self._categories, self._text, self._image, self._series = numbers, categories, text, image, series
-        self._tokens = tokens
+        self._tokens, self._source = tokens, source
         self._levels = {name: pl.Enum(list(levels)) for name, levels in categories.items()}
         self._weights, self._memory = weights, memory
         self.target, self.notes = target, notes
@@ -93,6 +97,8 @@ class Encoder:
             self.inputs["series"] = series.inputs()
         if tokens:
             self.inputs["tokens"] = tokens.inputs()
+        if source:
+            self.inputs["source"] = source.inputs()
 
     @classmethod
     def fit(
@@ -122,6 +128,8 @@ class Encoder:
         text, images, series = named(columns, "text"), named(columns, "image"), named(columns, "series")
         if len(images) > 1:
             raise SettingError(f"a network reads one image a row; {listed(images)} are images: leave out all but one with data.drop")
+        read = text[0] if target.kind == "sequence" else None
+        text = () if read else text
         if text:
             encode_text.check_settings(len(text), settings.tokens, settings.vocabulary, settings.max_tokens)
         notes: list[Note] = []
@@ -133,6 +141,7 @@ class Encoder:
             text=fit_text(dataset, seen, text, rows, settings, seed),
             image=fit_image(dataset, images[0], rows, settings, seed, notes) if images else None,
             series=fit_series(dataset, series, rows, seed) if series else None,
+            source=fit_source(dataset, read, rows) if read else None,
             tokens=fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
             target=target.fit(dataset, rows),
             weights=weights,
@@ -194,6 +203,9 @@ class Encoder:
         if self._tokens:  # at once: the words are numbered over all rows
             places, widths, lexicon = self._tokens.encode(table.column(self._tokens.column))
             inputs["tokens"] = Ragged(torch.from_numpy(places), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
+        if self._source:
+            ids, widths = self._source.encode(table.column(self._source.column))
+            inputs["source"] = Ragged(torch.from_numpy(ids), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
         for name, array in (("numbers", numbers), ("categories", categories), ("image", image)):
             if array is not None:
                 inputs[name] = torch.from_numpy(array)
@@ -225,6 +237,7 @@ class Encoder:
             "image": self._image.to_json() if self._image else None,
             "series": self._series.to_json() if self._series else None,
             "tokens": self._tokens.to_json() if self._tokens else None,
+            "source": self._source.to_json() if self._source else None,
             "target": self.target.to_json(),
             "weights": {"column": self._weights.column, "scale": self._weights.scale, "classes": self._weights.classes},
             "memory": self._memory,
@@ -260,6 +273,7 @@ class Encoder:
                 image=ImageEncoder.from_json(document["image"]) if document["image"] else None,
                 series=SeriesEncoder.from_json(document["series"]) if document.get("series") else None,
                 tokens=TokenEncoder.from_json(document["tokens"]) if document.get("tokens") else None,
+                source=SequenceEncoder.from_json(document["source"]) if document.get("source") else None,
                 target=TargetSpec.from_json(document["target"]),
                 weights=Weights(weights["column"], weights["scale"], tuple(weights["classes"]) if weights["classes"] else None),
                 memory=document["memory"],
@@ -286,7 +300,7 @@ class Encoder:
 
     def _codes(self, table: _Source) -> np.ndarray:
         """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
-        if self.target.kind == "tagging":
+        if self.target.kind in ("tagging", "sequence"):
             return self.target.encode(table.frame(self.target.names))
         try:
             parts = [self.target.encode(frame) for _, frame in table.chunks(self.target.names)]

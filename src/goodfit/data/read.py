@@ -13,7 +13,7 @@ from unicodedata import normalize
 import numpy as np
 import polars as pl
 
-from goodfit.base.errors import DataError
+from goodfit.base.errors import DataError, did_you_mean
 from goodfit.base.files import sha256_of
 from goodfit.base.recipe import DataPart
 from goodfit.data.convert import named
@@ -70,6 +70,7 @@ def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | 
     _refuse_few(sum(table.rows for table in tables), main.file)
     roles, notes = roles_of(main.names, settings, main.file)
     notes = [note for table in tables for note in table.notes] + notes
+    settings = _source_settings(settings, roles, main)
     joined = Joined.of(tables, frozenset(settings.drop), notes)
     root = _root(main)
     choices = _choose(joined, roles, settings, main, root, notes)
@@ -169,6 +170,30 @@ def _open(source: Any, huge: int, scratch: Scratch) -> Table:
     return _composed(open_table(Path(source), limit=huge, scratch=scratch))
 
 
+def _source_settings(settings: DataPart, roles: dict[str, Role], main: Table) -> DataPart:
+    """Where sequences are turned into others: the one column to read, as texts; what else there is, is left out."""
+    if settings.task != "sequence" and not settings.source:
+        return settings
+    features = [name for name, role in roles.items() if role == "feature"]
+    source = list(settings.source) or features
+    if len(source) != 1:
+        raise DataError(
+            f"one column is read where sequences are written; give it with data.source, one of {listed(features)}", file=main.file
+        )
+    if source[0] not in features:
+        raise DataError(
+            f"data.source names {source[0]!r}, which is no column to read{did_you_mean(source[0], features) or '; there are ' + listed(features)}",
+            file=main.file,
+            column=source[0],
+        )
+    for name in features:
+        if name != source[0]:
+            del roles[name]
+    targets = {name: "category" for name, role in roles.items() if role == "target"}
+    others = tuple(name for name in features if name != source[0])
+    return settings.model_copy(update={"kinds": settings.kinds | {source[0]: "text"} | targets, "drop": settings.drop + others})
+
+
 def _composed(table: Table) -> Table:
     """Names in Unicode's composed form, so that é is é however the file writes it."""
     names = tuple(normalize("NFC", name) for name in table.names)
@@ -180,7 +205,7 @@ def _composed(table: Table) -> Table:
 
 def _composed_settings(settings: DataPart) -> DataPart:
     one = {field: normalize("NFC", value) for field in ("weight", "split", "group", "time") if (value := getattr(settings, field))}
-    many = {field: tuple(normalize("NFC", name) for name in getattr(settings, field)) for field in ("target", "drop")}
+    many = {field: tuple(normalize("NFC", name) for name in getattr(settings, field)) for field in ("target", "drop", "source")}
     kinds = {normalize("NFC", name): kind for name, kind in settings.kinds.items()}
     return settings.model_copy(update={**one, **many, "kinds": kinds})
 

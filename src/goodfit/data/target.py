@@ -7,6 +7,7 @@ n rows, C classes or labels.
 | two different values | binary |
 | texts, booleans, few different whole numbers | multiclass |
 | lists of texts, as long as those of the one column of tokens | tagging |
+| texts, where `data.source` or the task says so | sequence |
 | lists, or texts such as `a;b;c` and `a|b` whose parts repeat | multilabel |
 | other numbers | regression |
 | several columns of booleans or of 0 and 1 | multilabel, a label per column |
@@ -26,8 +27,9 @@ import polars as pl
 from goodfit.base.errors import DataError, SettingError
 from goodfit.base.recipe import DataPart
 from goodfit.data.dataset import Dataset, listed
+from goodfit.data.encode_sequence import Unit, cut, joined, unit_of
 
-TargetKind = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging"]
+TargetKind = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence"]
 Values = str | int | float | bool
 
 _FEW = 20  # different whole numbers up to which they are classes: digits, grades and ratings have fewer, counts and ages more
@@ -43,7 +45,8 @@ class TargetSpec:
 
     names: the columns. classes: the C original values (or labels), sorted; None for regression and several.
     mean, std: of the training rows, in the target's unit; regression is learned standardised.
-    parts: one specification per column for `several`. separator: between the labels of a text, "" where there are lists or columns.
+    parts: one specification per column for `several`. separator: between the labels of a text, or the units
+    of a sequence, "" where there are lists, columns or letters. longest: units of the longest sequence of the training rows.
     """
 
     kind: TargetKind
@@ -53,18 +56,23 @@ class TargetSpec:
     std: float = 1.0
     parts: tuple[TargetSpec, ...] = ()
     separator: str = ""
+    longest: int = 0
 
     @property
     def numeric(self) -> bool:
         """Whether all that is to be learned are numbers, rather than classes or labels."""
         return all(part.numeric for part in self.parts) if self.parts else self.kind == "regression"
 
+    @property
+    def _unit(self) -> Unit:
+        return "word" if self.separator else "letter"
+
     def encode(self, source: Dataset | pl.DataFrame | pl.Series) -> np.ndarray:
         """The target of each row as numbers.
 
         binary, multiclass: int64 [n] positions in `classes`; regression: float32 [n], (value - mean) / std;
         multilabel: float32 [n, C] of 0 and 1; several: float32 [n, parts], class codes as floats.
-        tagging: int32 [n, T] positions in `classes`, -1 behind a row's last token; T of the longest row here.
+        tagging, sequence: int32 [n, T] positions in `classes`, -1 behind a row's last token or unit; T of the longest row here.
         Raises DataError with the row where a value is missing, infinite or of no known class.
         """
         columns = _columns(source, self.names)
@@ -78,6 +86,10 @@ class TargetSpec:
         """A copy whose mean and std are those of these rows (the training rows; all when None)."""
         if self.kind == "several":
             return replace(self, parts=tuple(part.fit(source, rows) for part in self.parts))
+        if self.kind == "sequence":
+            texts = _columns(source, self.names)[self.names[0]]
+            lengths = cut(texts if rows is None else texts.gather(rows), self._unit).list.len()
+            return replace(self, longest=int(lengths.max() or 1))  # type: ignore[arg-type]
         if self.kind != "regression":
             return self
         values = _numbers(_columns(source, self.names)[self.names[0]], source)
@@ -97,7 +109,15 @@ class TargetSpec:
             return _label_matrix(column, self.classes, self.separator, source)
         if self.kind == "tagging":
             return _tag_codes(column, self.classes, source)
+        if self.kind == "sequence":
+            _refuse_missing(column, source)
+            return _tag_codes(cut(column.cast(pl.String), self._unit).alias(column.name), self.classes, source)
         return _class_codes(column, self.classes, source)
+
+    def texts(self, codes: np.ndarray) -> list[str]:
+        """Of a sequence: codes [n, any], -1 behind the last unit of a row, as texts."""
+        units = [str(unit) for unit in self.classes or ()]
+        return [joined([units[code] for code in row[row >= 0]], self._unit) for row in codes]
 
     def to_json(self) -> dict[str, Any]:
         """The specification as JSON types; `from_json` gives an equal one."""
@@ -109,6 +129,7 @@ class TargetSpec:
             "std": self.std,
             "parts": [part.to_json() for part in self.parts],
             "separator": self.separator,
+            "longest": self.longest,
         }
 
     @classmethod
@@ -123,6 +144,7 @@ class TargetSpec:
             std=float(document["std"]),
             parts=tuple(cls.from_json(part) for part in document["parts"]),
             separator=document["separator"],
+            longest=int(document.get("longest", 0)),
         )
 
 
@@ -136,6 +158,8 @@ def detect(dataset: Dataset, settings: DataPart) -> TargetSpec:
     if not names:
         columns = listed([c.name for c in dataset.schema.columns])
         raise DataError(f"a target is needed: name the column to predict with --target; the columns are {columns}")
+    if settings.task == "sequence" or settings.source:
+        return _sequence(dataset, names, settings)
     if len(names) == 1:
         if settings.task == "several":
             raise SettingError(f"data.task=several needs at least two targets; only {names[0]!r} was given", value=names[0])
@@ -256,6 +280,26 @@ def _untagged(dataset: Dataset, column: pl.Series) -> int | None:
     if len(tokens) != 1 or column.dtype != pl.List(pl.String):
         return None
     return int((dataset.column(tokens[0]).list.len().fill_null(0) != column.list.len().fill_null(0)).sum())
+
+
+def _sequence(dataset: Dataset, names: tuple[str, ...], settings: DataPart) -> TargetSpec:
+    if settings.task not in (None, "sequence"):
+        raise SettingError(
+            f"data.source is for data.task=sequence; data.task={settings.task} was given: leave one out", value=settings.task
+        )
+    column = dataset.column(names[0])
+    if len(names) > 1 or column.dtype != pl.String:
+        raise DataError(
+            f"a sequence is one target of texts; {f'{len(names)} targets were given' if len(names) > 1 else f'{names[0]!r} holds {_sample(column)}'}",
+            column=names[0],
+        )
+    unit = unit_of(column)
+    units = cut(column.drop_nulls(), unit).explode().drop_nulls().unique().sort().to_list()
+    if len(units) < 2:
+        raise DataError(
+            f"the target {names[0]!r} must hold at least two different {unit}s; it has {listed(units) or 'none'}", column=names[0]
+        )
+    return TargetSpec("sequence", names, classes=tuple(units), separator=" " if unit == "word" else "")
 
 
 def _tagging(dataset: Dataset, column: pl.Series) -> TargetSpec:

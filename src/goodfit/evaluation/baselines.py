@@ -25,6 +25,7 @@ from goodfit.data.target import TargetSpec
 from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, tabular
 from goodfit.evaluation.scores import Prediction, values
 from goodfit.evaluation.tagged import tag_baselines
+from goodfit.evaluation.written import written_baselines
 
 LABELS = 20  # of a multilabel target for which trees are grown, one ensemble each
 _FIRST, _GROWTH = 1_000, 8.0
@@ -52,6 +53,8 @@ def baselines(
     train, on = _some(split.train, most, seed, "train"), _some(on, most, seed, "on")
     target = target.fit(dataset, split.train)
     y, truth = (target.encode(dataset.take(rows, target.names)) for rows in (train, on))
+    if target.kind == "sequence":
+        return written_baselines(dataset, target, train, on, truth)
     if target.kind == "tagging":
         return tag_baselines(dataset, target, train, on, truth)
     w, w_on = _weight(dataset, train), _weight(dataset, on)

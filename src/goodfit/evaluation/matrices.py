@@ -94,8 +94,8 @@ def for_trees(dataset: Dataset, train: np.ndarray, on: np.ndarray) -> Matrices:
             asked.append(_numbers(second))
     categorical = [column.kind == "category" for column in columns]
     if any(column.kind == "series" for column in dataset.schema.features):
-        known, new = _summaries(dataset, train, on)
-        learned, asked, categorical = [*learned, *known.T], [*asked, *new.T], categorical + [False] * known.shape[1]
+        summed, others = _summaries(dataset, train, on)
+        learned, asked, categorical = [*learned, *summed.T], [*asked, *others.T], categorical + [False] * summed.shape[1]
     return Matrices(np.stack(learned, axis=1), np.stack(asked, axis=1), np.array(categorical))
 
 

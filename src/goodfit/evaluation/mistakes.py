@@ -16,6 +16,7 @@ from goodfit.data.dataset import Dataset
 from goodfit.data.encode_image import fit as fit_images
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.tagged import tag_mistakes
+from goodfit.evaluation.written import written_mistakes
 
 MOST = 20  # rows: what a reader looks through
 _SIDE = 96  # pixels of a thumbnail: 20 of them stay below half a megabyte
@@ -49,6 +50,8 @@ def mistakes(
     rows: [n] positions in the data that prediction and encoded target belong to. row: 1-based in its file, the header not counted.
     probability: that the model gave to what it predicted, None for numbers. columns: features whose values are shown (all when None).
     """
+    if target.kind == "sequence":
+        return written_mistakes(dataset, target, rows, prediction["unit"], encoded, most)
     if target.kind == "tagging":
         return tag_mistakes(dataset, target, rows, prediction["tag"], encoded, most)
     loss = losses(target, prediction, encoded)

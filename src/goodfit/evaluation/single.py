@@ -16,6 +16,7 @@ METRICS = {
     "multilabel": ("f1_micro", "log_loss"),
     "regression": ("r2", "mean_absolute_error"),
     "tagging": ("accuracy", "f1_macro"),
+    "sequence": ("accuracy", "token_error_rate"),
 }  # by which importance is measured, and what serves where the rows leave the first undefined
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from goodfit.base.errors import InputError, SettingError, did_you_mean
 from goodfit.nn.additive import AdditiveAttention
+from goodfit.nn.block import State
 from goodfit.nn.dropout import Dropout
 from goodfit.nn.recurrent import Recurrent
-from goodfit.nn.search import State
 from goodfit.nn.shapes import expect, required
 from goodfit.nn.tokens import TokenEmbedding
 
@@ -26,7 +26,7 @@ _LEAST = 1e-30  # probability below which a copied token's logarithm is cut off
 class AttentionRNN(nn.Module):
     """Source [B, S], target [B, T] -> logits [B, T, V]: those at t are of the token behind target[:, t], so target begins with the start token.
 
-    For search: `encode(source)` gives a state whose tensors have the rows first, `advance(state, tokens)` one step (`goodfit.nn.search`).
+    For search: `encode(source)` gives a state whose tensors have the rows first, `advance(state, tokens)` one step (`goodfit.tasks.search`).
 
     width: 256 units of the decoder, half of them in each direction of the encoder. embedding_dim: 128. depth: layers of both. cell: "gru", as
     in the paper, or "lstm". dropout: 0.2, of tokens, between layers and before the output. copy: the next token may also be copied from where

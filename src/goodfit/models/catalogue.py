@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
+from goodfit.models.attention_rnn import AttentionRNN
 from goodfit.models.bag import Bag
 from goodfit.models.gru import GRU
 from goodfit.models.lenet import LeNet5
@@ -24,6 +25,7 @@ from goodfit.models.mlp import MLP
 from goodfit.models.realmlp import RealMLP
 from goodfit.models.resnet import IMAGENET, ResNet, cifar_blocks, cifar_resnet, imagenet_resnet, stem_for
 from goodfit.models.resnet9 import ResNet9
+from goodfit.models.seq2seq_transformer import Seq2SeqTransformer
 from goodfit.models.series import SeriesRNN
 from goodfit.models.tabm import TabM
 from goodfit.models.tagger import LSTMTagger, TransformerTagger
@@ -104,6 +106,18 @@ def _tagger(network: Callable[..., nn.Module], settings: dict[str, Setting], wha
         what,
         source,
         tasks=("tagging",),
+    )
+
+
+def _writer(network: Callable[..., nn.Module], settings: dict[str, Setting], what: str, source: str) -> Entry:
+    """A network that turns a sequence into another."""
+    return Entry(
+        lambda inputs, outputs, given: network(inputs["source"]["vocabulary"], outputs, **given),
+        ("source",),
+        settings,
+        what,
+        source,
+        tasks=("sequence",),
     )
 
 
@@ -331,13 +345,35 @@ CATALOGUE: dict[str, Entry] = {
         TransformerTagger,
         {
             "width": Setting(128, "a token's vector"),
-            "depth": Setting(2, "blocks"),
+            "depth": Setting(2, "blocks; more only cost on sentences"),
             "heads": Setting(4, "32 dimensions a head"),
             "embedding_dim": Setting(100, "Ma and Hovy's, of a word"),
             "dropout": Setting(0.2, "between the transformer's and the LSTM tagger's"),
         },
         "tagging where what decides stands far away",
         "Vaswani et al. 2017; letters: Chiu and Nichols 2016",
+    ),
+    "seq2seq_transformer": _writer(
+        Seq2SeqTransformer,
+        {
+            "width": Setting(192, "a unit's vector"),
+            "depth": Setting(3, "blocks that read, and as many that write"),
+            "heads": Setting(4, "48 dimensions a head"),
+            "dropout": Setting(0.1, "the original's"),
+        },
+        "the default from sequence to sequence, such as letters to phones",
+        "Vaswani et al. 2017; Xiong et al. 2020 (pre-norm)",
+    ),
+    "attention_rnn": _writer(
+        AttentionRNN,
+        {
+            "width": Setting(256, "units of what writes, half of them in each direction of what reads"),
+            "depth": Setting(1, "layers of both; attention spares the deeper ones"),
+            "embedding_dim": Setting(128, "of a unit that is read or written"),
+            "dropout": Setting(0.2, "between layers and before the answer"),
+        },
+        "from sequence to sequence with a GRU that looks back at what it read",
+        "Bahdanau, Cho and Bengio 2015",
     ),
     "mixed": Entry(
         lambda inputs, outputs, settings: Mixed(
@@ -372,6 +408,8 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     """
     text, image = "text" in kinds, "image" in kinds
     columns = set(kinds) - {"text", "image", "identifier", "constant"}
+    if "source" in kinds:
+        return "seq2seq_transformer"
     if "tokens" in kinds:
         return "lstm_tagger"
     if "series" in kinds:
@@ -518,6 +556,10 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         steps = int(inputs["series"]["length"])
         batch["series"] = torch.zeros(rows, steps, int(inputs["series"]["channels"]))
         batch["lengths"] = torch.full((rows,), steps)
+    if "source" in inputs:
+        length = int(inputs["source"]["length"])
+        batch["source"] = torch.ones(rows, length, dtype=torch.int32)
+        batch["target"] = torch.ones(rows, length, dtype=torch.int64)
     if "tokens" in inputs:
         spec = inputs["tokens"]
         batch["tokens"] = torch.ones(rows, int(spec["length"]), dtype=torch.int32)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.nn.additive import AdditiveAttention
+from goodfit.nn.block import State
 from goodfit.nn.dropout import Dropout
 from goodfit.nn.recurrent import Recurrent
-from goodfit.nn.search import State
 from goodfit.nn.shapes import expect, required
 
 VISITS = ("free", "once", "all")
@@ -25,7 +25,7 @@ class PointerNetwork(nn.Module):
     The logits at t are of the position behind target[:, t], so target begins with N, the start; any value outside 0..N-1 is read as it.
     What may not be said has a logit of -10,000. Padding is not read; it may be NaN.
     For search: `encode(points, lengths)` gives a state whose tensors have the rows first, `advance(state, tokens)` one step, with
-    start = end = N (`goodfit.nn.search`).
+    start = end = N (`goodfit.tasks.search`).
 
     An LSTM in both directions reads the points, an LSTM walks over those chosen, looks at all points once (the glimpse of Bello et al. 2017)
     and points with what it saw. No weight knows N, so it answers for more points than it was trained with.

@@ -29,6 +29,7 @@ _OFF = "is off by {value} on average when it predicts {target} on {rows}"
 MEASURES: dict[str, Measure] = {
     "accuracy": Measure("Accuracy", True, True, "predicts {target} correctly in {value} of {rows}", "in {value}"),
     "sentence_accuracy": Measure("Rows right throughout", True, True, "tags {value} of {rows} without a mistake", "{value}"),
+    "token_error_rate": Measure("Token error rate", False, True, "writes {target} with {value} of the tokens wrong in {rows}", "{value}"),
     "balanced_accuracy": Measure(
         "Balanced accuracy", True, True, "predicts {target} correctly in {value} of {rows}, every class counting alike", "in {value}"
     ),

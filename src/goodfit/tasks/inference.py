@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from goodfit.base.protocols import Batches, Task
+from goodfit.base.protocols import Batches, Task, run
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def predict_rows(
         if double:
             inputs = {name: t.double() if t.is_floating_point() else t for name, t in inputs.items()}
         with torch.autocast(batch.rows.device.type, dtype=torch.bfloat16) if bfloat16 else nullcontext():
-            output = network(**inputs)
+            output = run(task, network, inputs, None)
         parts.append(task.decode(output))
         rows.append(batch.rows)
     network.train(was_training)

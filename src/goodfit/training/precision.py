@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from goodfit.base.errors import TrainingError
-from goodfit.base.protocols import Batches, Task
+from goodfit.base.protocols import Batches, Task, run
 from goodfit.training.state import State, Stopper
 from goodfit.training.step import StepSettings, step
 
@@ -89,7 +89,7 @@ def measure(
         return replace(settings, bfloat16=candidates[0][0], channels_last=candidates[0][1])
     if bfloat16 is None and channels_last is None and images:
         candidates = [(False, False), (True, True)]  # channels_last alone gained 5 % where both together gained 200 %
-    if work(network, batches) < LITTLE:
+    if work(network, batches, task) < LITTLE:
         return replace(settings, bfloat16=candidates[0][0], channels_last=candidates[0][1])
     trials = [start(network, optimizer, task, replace(settings, bfloat16=low, channels_last=last), seed) for low, last in candidates]
     plain = trials[0]
@@ -107,12 +107,13 @@ def measure(
 
 
 @torch.no_grad()
-def work(network: nn.Module, batches: Batches) -> int:
+def work(network: nn.Module, batches: Batches, task: Task) -> int:
     """Floating-point operations of the forward pass of one batch."""
     twin = copy.deepcopy(network).eval()
     counter = FlopCounterMode(display=False)
     with counter:
-        twin(**batches.batch(0, 0).inputs)
+        batch = batches.batch(0, 0)
+        run(task, twin, batch.inputs, batch.target)
     return int(counter.get_total_flops())
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from goodfit.base.errors import TrainingError
-from goodfit.base.protocols import Task
+from goodfit.base.protocols import Task, run
 from goodfit.base.records import Batch
 from goodfit.base.streams import derive, numpy_stream
 from goodfit.optim.clip import clip_gradient
@@ -50,7 +50,7 @@ def step(state: State, batch: Batch, task: Task, settings: StepSettings, lr: flo
     reseed(batch.rows.device, derive(state.seed, "dropout", state.step))
     if settings.accumulate == 1 and not settings.mixup and batch.weight is None:  # the plain case, without a detour
         with autocast(batch.rows.device, settings.bfloat16):
-            output = network(**laid_out(batch.inputs, settings.channels_last))
+            output = run(task, network, laid_out(batch.inputs, settings.channels_last), batch.target)
         losses = task.loss(output, batch.target)
         losses.backward(torch.full_like(losses, 1 / len(batch)))  # what a mean would hand back, without a node for it
         loss = losses.detach().mean()
@@ -88,7 +88,9 @@ def _in_parts(network: nn.Module, batch: Batch, task: Task, settings: StepSettin
     for part in torch.arange(len(batch), device=batch.rows.device).tensor_split(min(settings.accumulate, len(batch))):
         rows = slice(int(part[0]), int(part[-1]) + 1)
         with autocast(batch.rows.device, settings.bfloat16):
-            output = network(**laid_out({name: tensor[rows] for name, tensor in inputs.items()}, settings.channels_last))
+            output = run(
+                task, network, laid_out({name: tensor[rows] for name, tensor in inputs.items()}, settings.channels_last), batch.target[rows]
+            )
         losses = task.loss(output, batch.target[rows])
         if batch.weight is not None:
             losses = losses * batch.weight[rows]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from goodfit.base.errors import InputError
-from goodfit.nn.search import State, beam, greedy
+from goodfit.tasks.search import State, beam, greedy
 
 START, END = 0, 1
 
