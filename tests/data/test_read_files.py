@@ -176,7 +176,7 @@ DAMAGED = {
     "lines.jsonl": (b'{"a":1,"price":2}\n{"a":1,\n', "line 2 of lines.jsonl is not JSON"),
     "scalar.jsonl": (b'{"a":1,"price":2}\n17\n', "line 2 of scalar.jsonl must be an object"),
     "nested.jsonl": (b'{"a":{"b":1},"price":2}\n' * 9, "holds structures"),
-    "lists.jsonl": (b'{"a":[1],"price":2}\n' * 9, "holds lists"),
+    "lists.jsonl": (b'{"a":[{"b":1}],"price":2}\n' * 9, "holds lists of what are neither numbers nor texts"),
     "mixed.jsonl": (b'{"a":[1],"price":2}\n{"a":3,"price":2}\n', "a number in row 2"),
 }
 

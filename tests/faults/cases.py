@@ -580,59 +580,6 @@ RUNS = [
     damaged("run-empty-resume", "run|resume|recipe", line="train --resume --out {run}"),
 ]
 
-ARRAYS = [
-    used("npz-sound", "2 channels and up to 7 steps", call=NPZ),
-    used("npz-parts", "2 channels", call=NPZ),
-    used("npz-gaps", "up to 7 steps", call=NPZ),
-    refused("npz-objects", "Python objects, which goodfit never opens", call=NPZ),
-    refused("npz-truncated", "damaged|zip", call=NPZ),
-    refused("npz-byte-changed", "damaged", call=NPZ),
-    refused("npz-array-cut", "damaged", call=NPZ),
-    refused("npz-nonsense-array", "damaged|never opens", call=NPZ),
-    refused("npz-claims-terabytes", "damaged", call=NPZ),
-    refused("npz-empty-arrays", "no rows", call=NPZ),
-    refused("npz-no-rows-at-all", "no array with rows", call=NPZ),
-    refused("npz-rows-differ", "label", call=NPZ),
-    refused("npz-parts-differ", "all parts must be alike", call=NPZ),
-    refused("npz-lengths-beyond", "from 0 to its 7 steps; row 5 has 8", row=5, column="X", call=NPZ),
-    refused("npz-lengths-negative", "row 5 has -1", row=5, column="X", call=NPZ),
-    refused("npz-complex", "complex64, which is no value", column="X", call=NPZ),
-    refused("npz-graph", "holds a graph", call=NPZ),
-    refused("npz-nothing-but-nan", "no number in the training rows", column="X", call=NPZ),
-    refused("npz-absent-target", "label", call=NPZ.replace("label", "lable"), files="npz-sound"),
-]
-
-SERIES = [
-    used("series-sound", call=LINES),
-    used("series-one-empty", call=LINES),
-    refused("series-of-texts", "lists of what are no numbers", column="x", call=LINES),
-    refused("series-of-ragged-steps", "must have 2 numbers", row=5, column="x", call=LINES),
-    refused("series-unequal", "must be equally long; in row 5", row=5, column="z", call=LINES),
-    refused("series-of-nothing", "no column to learn from", call=LINES),
-    refused(
-        "series-as-category",
-        "kind series; data.kinds sets it to category",
-        column="x",
-        call=f"{LINES} --set data.kinds.x=category",
-        files="series-sound",
-    ),
-    refused("series-as-target", "x", call="train {in}/data.jsonl --target x --out {out}", files="series-sound"),
-    refused(
-        "series-to-a-table-s-network",
-        "reads numbers, categories, the data have series",
-        call=f"{LINES} --set model.name=tabm",
-        file="",
-        files="series-sound",
-    ),
-    refused(
-        "numbers-as-series",
-        "whose values are lists of numbers",
-        column="age",
-        call=f"{SOUND} --set data.kinds.age=series",
-        files="sound",
-        file="data.csv",
-    ),
-]
 
 CASES = [
     *FILES,
@@ -647,8 +594,6 @@ CASES = [
     *CALLS,
     *IMAGES,
     *TEXTS,
-    *ARRAYS,
-    *SERIES,
     *PREDICTIONS,
     *RUNS,
 ]

@@ -21,10 +21,13 @@ from goodfit.cli.main import main
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test modules by their path and adds none
 
-from cases import CASES, ON_RUN, PREDICT, Case
+from cases import CASES as CASES_OF_TABLES
+from cases import ON_RUN, PREDICT, Case
+from cases_of_kinds import CASES_OF_KINDS
 from damage import DAMAGES, WITNESS
 from make_inputs import BUILDERS
 
+CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS]
 INPUTS = Path(__file__).parent / "inputs"
 KINDS = {"call", "data", "setting", "bundle", "checkpoint", "storage", "missing-extra", "training", "input"}
 LONGEST = 600  # characters of a sentence, paths included
@@ -66,10 +69,10 @@ def place(case: Case, work: Path, sound_run: Path) -> list[str]:
         DAMAGES[case.name](work / "run")
     paths = {"in": str(given), "out": str(work / "out"), "run": str(work / "run"), "sound": str(work / "sound" / "data.csv")}
     words = [word.format(**paths) if "{" in word else word for word in shlex.split(case.call)]
-    return words + tiny(words)
+    return words + tiny(words, linear=case not in CASES_OF_KINDS)
 
 
-def tiny(words: list[str]) -> list[str]:
+def tiny(words: list[str], *, linear: bool = True) -> list[str]:
     """What is added to a training so that it takes no time. A recipe must not be overruled by it."""
     if not words or words[0] != "train" or "--resume" in words:
         return []
@@ -84,7 +87,7 @@ def tiny(words: list[str]) -> list[str]:
     ]
     preset = [] if "--preset" in words else ["--preset", "fast"]
     device = [] if "--device" in words else ["--device", "cpu"]
-    linear = any(word.endswith(("data.csv", "data.jsonl")) for word in words) and not any("image" in word for word in words)
+    linear = linear and any(word.endswith(("data.csv", "data.jsonl")) for word in words) and not any("image" in word for word in words)
     named = any(word.startswith("model.name=") for word in words)
     return sets + preset + device + (["--set", "model.name=linear"] if linear and not named else [])
 

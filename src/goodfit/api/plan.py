@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from goodfit.base.errors import SettingError
+from goodfit.base.errors import DataError, SettingError
 from goodfit.base.machine import machine_memory
 from goodfit.base.parts import DataPart
 from goodfit.base.recipe import Recipe
@@ -111,7 +111,18 @@ def data_settings(recipe: Recipe, name: str) -> DataPart:
 
 def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) -> str:
     """The network by name: the one asked for, or the default for the kinds of columns."""
-    kinds = {"source"} if target.kind == "sequence" else {str(column.kind) for column in schema.features}
+    if target.kind == "sequence":
+        return recipe.model.name or catalogue.choose({"source"}, rows, recipe.preset)
+    read = [column for column in schema.features if column.kind not in ("identifier", "constant")]
+    kinds = {str(column.kind) for column in read}
+    alone = next((column for column in read if column.kind in ("series", "tokens")), None)
+    if alone is not None and len(kinds) > 1:
+        others = ", ".join(sorted(kinds - {alone.kind}))
+        raise DataError(
+            f"a network reads {alone.kind} alone, and {alone.name!r} stands beside columns of other kinds ({others}); leave it out with "
+            f"data.drop={alone.name}, or leave out the others",
+            column=alone.name,
+        )
     return recipe.model.name or catalogue.choose(kinds, rows, recipe.preset)
 
 

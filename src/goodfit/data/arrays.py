@@ -39,11 +39,14 @@ _SHARE = 0.25  # of the machine's memory that the arrays may take: columns are m
 def is_arrays(file: Path) -> bool:
     """Whether the file is a zip archive of numpy arrays and nothing else."""
     try:
-        if not zipfile.is_zipfile(file):
+        if not file.is_file():  # a pipe would wait, a device never end
             return False
+        with open(file, "rb") as handle:
+            if handle.read(4) != b"PK\x03\x04":
+                return False
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, zipfile.BadZipFile):
         return False
     return bool(names) and all(name.endswith(".npy") for name in names)
 

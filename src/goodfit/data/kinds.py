@@ -316,7 +316,7 @@ def _as_asked(facts: Facts, role: Role, asked: str) -> Choice:
 def _locate(error: DataError, lazy: pl.LazyFrame, facts: Facts, asked: str, place: Place) -> None:
     """Add the first row whose value is not of the kind that was asked for, where one can be told."""
     raw = pl.col(facts.name)
-    if facts.dtype != pl.String:
+    if facts.dtype != pl.String or asked not in ("number", "datetime", "boolean"):
         return
     read = {"number": _PLAIN, "datetime": Form("datetime", formats=("%Y-%m-%d",)), "boolean": Form("boolean", true="true", false="false")}[
         asked
