@@ -19,7 +19,7 @@ from goodfit.data.augment import Augment
 from goodfit.data.encoded import Encoded, Ragged
 
 POOL = 50  # batches sorted by length together: padding nearly vanishes, and a batch still mixes 1 row in 50 of its length
-MULTIPLE = 8  # tokens; lengths rounded up to it, so that few shapes occur and matrix units are filled
+MULTIPLE = 8  # tokens; lengths rounded up to it, so that few shapes occur and matrix units are filled. Sources are not: a word of nine letters is no 16
 RESIDENT = 0.25  # of the accelerator's free memory that the data may take; the rest is the network's
 
 
@@ -64,6 +64,7 @@ class Batches:
         self._count = self._full if drop_last and self._full else -(-n // batch_size)
         ragged = [tensor.lengths for tensor in encoded.inputs.values() if isinstance(tensor, Ragged)]
         self._lengths = torch.stack(ragged).amax(0) if ragged else None  # on the CPU: the width of a batch must not wait for the device
+        self._multiple = 1 if "source" in encoded.inputs else MULTIPLE
         self._longest = inputs["text"]["max_tokens"] if inputs and "text" in inputs and "series" not in inputs else None
         self._resident = self.device.type == "cpu" or _fits(encoded, self.device)
         data = encoded.on(self.device) if self._resident else encoded
@@ -143,7 +144,7 @@ class Batches:
         padded = torch.zeros(self._count * self.batch_size, dtype=torch.int64)
         padded[: order.numel()] = self._lengths[order]
         longest = padded.view(self._count, self.batch_size).amax(dim=1) if self._count else padded  # count batch_size -> count
-        widths = (longest + MULTIPLE - 1) // MULTIPLE * MULTIPLE
+        widths = (longest + self._multiple - 1) // self._multiple * self._multiple
         return (widths if self._longest is None else widths.clamp(max=self._longest)).tolist()
 
     def _picture(self, pixels: Tensor, rows: Tensor, epoch: int, position: int) -> Tensor:
