@@ -25,7 +25,7 @@ def test_every_entry_speaks_for_itself() -> None:
         assert listed["name"] in catalogue.names()
         assert len(listed["purpose"]) > 20
         assert any(character.isdigit() for character in listed["source"]) or "TabM" in listed["source"]
-        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source"}
+        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source", "graph"}
         rows = {"binary", "multiclass", "multilabel", "regression", "several"}
         assert set(listed["tasks"]) == (
             {"tagging"} if "tokens" in listed["inputs"] else {"sequence"} if "source" in listed["inputs"] else rows
@@ -50,6 +50,8 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"series"}, "series_lstm"),
         ({"tokens"}, "lstm_tagger"),
         ({"source"}, "seq2seq_transformer"),
+        ({"neighbours", "vector"}, "graphsage"),
+        ({"edges", "nodes"}, "gin"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),
