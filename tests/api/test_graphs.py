@@ -108,7 +108,10 @@ def test_rows_that_are_graphs(target: str, tmp_path: Path) -> None:
     assert [entry["name"] for entry in run.analysis["targets"][0]["baselines"]][1:] == ["linear on counts", "boosted trees on counts"]
     assert run.analysis["data"]["graph"]["graphs"] == 240
     assert "molecule" in (tmp_path / "run/report.html").read_text()  # the worst mistakes bear their names
-    new = [{"atoms": ["C", "C", "O"], "bonds": [[0, 1, 1], [1, 2, 1]]}, {"atoms": ["C", "N", "O"], "bonds": [[0, 1, 1], [1, 2, 1], [0, 2, 2]]}]
+    new = [
+        {"atoms": ["C", "C", "O"], "bonds": [[0, 1, 1], [1, 2, 1]]},
+        {"atoms": ["C", "N", "O"], "bonds": [[0, 1, 1], [1, 2, 1], [0, 2, 2]]},
+    ]
     (tmp_path / "new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in new))
     out, rows = predict_file(tmp_path / "run", tmp_path / "new.jsonl", tmp_path / "said.csv")
     assert rows == 2

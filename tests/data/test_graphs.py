@@ -48,7 +48,15 @@ def molecules(rows: int = 40) -> list[dict[str, Any]]:
         n = int(generator.integers(2, 7))
         ring = [[i, (i + 1) % n, int(generator.integers(1, 3))] for i in range(n - (index % 2))] if n > 2 else [[0, 1, 1]]
         atoms = generator.choice(["C", "N", "O"], n).tolist()
-        made.append({"id": f"m{index}", "atoms": atoms, "charge": [0] * (n - 1) + [int(index % 3 == 0)], "bonds": ring, "y": float(atoms.count("O")) + index % 2})
+        made.append(
+            {
+                "id": f"m{index}",
+                "atoms": atoms,
+                "charge": [0] * (n - 1) + [int(index % 3 == 0)],
+                "bonds": ring,
+                "y": float(atoms.count("O")) + index % 2,
+            }
+        )
     return made
 
 
@@ -57,7 +65,11 @@ def lines(folder: Path, rows: list[dict[str, Any]]) -> Path:
     return folder / "m.jsonl"
 
 
-@given(st.integers(1, 8).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=20))))
+@given(
+    st.integers(1, 8).flatmap(
+        lambda n: st.tuples(st.just(n), st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=20))
+    )
+)
 def test_sound_edges(given_: tuple[int, list[tuple[int, int]]]) -> None:
     n, pairs = given_
     made = sound(np.array(pairs, np.int64).reshape(-1, 2), n)
@@ -85,7 +97,9 @@ def test_one_graph_in_every_form(tmp_path: Path) -> None:
         data = read(written(tmp_path / str(index), labels=LABELS, **form), settings=DataPart())
         encoder = Encoder.fit(data, data.schema, detect(data, DataPart()), np.arange(30), DataPart(), 0)
         encoded = encoder.encode(data)
-        batch = NodeBatches(encoded, np.arange(30), inputs=encoder.inputs["graph"], batch_size=30, seed=0, shuffle=False, neighbours=0, layers=2)
+        batch = NodeBatches(
+            encoded, np.arange(30), inputs=encoder.inputs["graph"], batch_size=30, seed=0, shuffle=False, neighbours=0, layers=2
+        )
         seen.append(batch.batch(0, 0).inputs)
     ends = {(i, j) for i, j in PAIRS.T.tolist() if i != j}
     assert {tuple(edge) for edge in seen[0]["edges"].T.tolist()} == ends | {(j, i) for i, j in ends}
@@ -143,7 +157,7 @@ def test_labels_of_the_training_nodes_alone_are_told(tmp_path: Path) -> None:
     assert batches.batch(0, 0).inputs["nodes"][:, -4:].abs().sum() > 0
     (tmp_path / "b").mkdir()
     changed = np.where(np.arange(30) < 12, LABELS, (LABELS + 1) % 3)
-    _, second, others = _nodes(graph(tmp_path / "b", labels=changed, x=x), shuffle=False)
+    _, _, others = _nodes(graph(tmp_path / "b", labels=changed, x=x), shuffle=False)
     assert torch.equal(batches.batch(0, 0).inputs["nodes"], others.batch(0, 0).inputs["nodes"])
     other = np.roll(PAIRS, 1, axis=1)
     other[0, 0] = (other[0, 0] + 7) % 30
@@ -261,7 +275,10 @@ def test_graph_batches_are_the_rows_alone(tmp_path: Path) -> None:
     batches = GraphBatches(encoded, np.arange(40), batch_size=7, seed=1, shuffle=True)
     rows = torch.cat([batches.batch(0, position).rows for position in range(len(batches))])
     assert sorted(rows.tolist()) == list(range(40))
-    single = {int(batch.rows[0]): batch for batch in (GraphBatches(encoded, [i], batch_size=1, seed=0, shuffle=False).batch(0, 0) for i in range(40))}
+    single = {
+        int(batch.rows[0]): batch
+        for batch in (GraphBatches(encoded, [i], batch_size=1, seed=0, shuffle=False).batch(0, 0) for i in range(40))
+    }
     batch = batches.batch(0, 2)
     assert torch.equal(batch.inputs["nodes"], torch.cat([single[row].inputs["nodes"] for row in batch.rows.tolist()]))
     assert torch.equal(batch.inputs["sizes"], torch.tensor([len(single[row].inputs["nodes"]) for row in batch.rows.tolist()]))

@@ -21,7 +21,13 @@ NODES = [
     refused("graph-labels-of-many", "are one for each, [40]", column="label", call=NPZ),
     refused("graph-sparse-broken", "must be a sparse matrix by rows", column="x", call=NPZ),
     refused("graph-labels-unknown", "has no value in any row", column="label", call=NPZ),
-    refused("graph-with-a-table-s-network", "reads numbers, categories, the data have graph", call=f"{NPZ} --set model.name=tabm", files="graph-sound", file=""),
+    refused(
+        "graph-with-a-table-s-network",
+        "reads numbers, categories, the data have graph",
+        call=f"{NPZ} --set model.name=tabm",
+        files="graph-sound",
+        file="",
+    ),
     refused("graph-mixed-up", "train.mixup mixes rows", call=f"{NPZ} --set train.mixup=0.2", files="graph-sound", file=""),
 ]
 
@@ -33,8 +39,16 @@ ROWS = [
     refused("graphs-bond-of-a-fraction", "in row 5, 'bonds' names 1.5", row=5, column="bonds", call=LINES),
     refused("graphs-bond-of-one-end", "must hold 3 numbers", row=5, column="bonds", call=LINES),
     refused("graphs-nodes-differ", "in row 5, 'atoms' has 4 and 'charge' has 5", row=5, column="charge", call=LINES),
-    refused("graphs-with-a-number-beside", "'weight' (number) stands beside it; leave it out with data.drop=weight", column="weight", call=LINES),
-    refused("graphs-sampled", "train.neighbours is for rows that are nodes", call=f"{LINES} --set train.neighbours=3", files="graphs-sound", file=""),
+    refused(
+        "graphs-with-a-number-beside", "'weight' (number) stands beside it; leave it out with data.drop=weight", column="weight", call=LINES
+    ),
+    refused(
+        "graphs-sampled",
+        "train.neighbours is for rows that are nodes",
+        call=f"{LINES} --set train.neighbours=3",
+        files="graphs-sound",
+        file="",
+    ),
 ]
 
 CASES_OF_GRAPHS: list[Case] = [*NODES, *ROWS]

@@ -63,7 +63,13 @@ def _bond(row: int, bond: list[Any]) -> Callable[[list[dict[str, Any]]], None]:
     return lambda rows: rows[row]["bonds"].append(bond)
 
 
-_SPARSE = {"x": None, "x_data": np.ones(4), "x_indices": np.array([0, 1, 2, 9]), "x_indptr": np.r_[0, 4, np.full(39, 4)], "x_shape": np.array([_N, 3])}
+_SPARSE = {
+    "x": None,
+    "x_data": np.ones(4),
+    "x_indices": np.array([0, 1, 2, 9]),
+    "x_indptr": np.r_[0, 4, np.full(39, 4)],
+    "x_shape": np.array([_N, 3]),
+}
 
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "graph-sound": _npz(),

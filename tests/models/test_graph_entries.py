@@ -97,7 +97,7 @@ def test_a_missing_input_is_named(case: str) -> None:
 
 
 def test_the_account_counts_products_by_hand(case: str) -> None:
-    name, inputs = graphs.CASES[case]
+    _, inputs = graphs.CASES[case]
     network = graphs.build(case)
     account = describe(network, catalogue.example(inputs, 2), 10, "adamw")
     assert account.parameters == sum(p.numel() for p in network.parameters())

@@ -220,7 +220,7 @@ def fit_weights(dataset: Dataset, schema: Schema, target: TargetSpec, rows: np.n
             raise SettingError(
                 f"data.balance=classes needs one target of classes; the target is {target.kind}: leave it out", value="classes"
             )
-        mass = np.bincount(target.encode(dataset)[rows], weights=weight, minlength=len(target.classes))
+        mass = np.bincount(target.encode(dataset.take(rows, target.names)), weights=weight, minlength=len(target.classes))
         share = np.divide(weight.sum(), mass, out=np.zeros_like(mass), where=mass > 0)
         classes = tuple((share / max(1, np.count_nonzero(mass))).tolist())  # every class present weighs the same, the mean weight is 1
     return Weights(column, 1.0 if column is None else float(1 / weight.mean()), classes)
