@@ -52,7 +52,7 @@ def test_gradients_reach_every_parameter(case: str) -> None:
 
 
 def test_a_graph_s_output_depends_on_that_graph_alone(case: str) -> None:
-    if "nodes" in case:
+    if case.endswith("nodes"):
         pytest.skip("nodes of one graph hear each other")
     network = trained(case).double()
     whole = network(**doubled(graphs.batch(case)))
@@ -61,7 +61,7 @@ def test_a_graph_s_output_depends_on_that_graph_alone(case: str) -> None:
 
 
 def test_nodes_are_answered_for_in_the_order_asked(case: str) -> None:
-    if "graphs" in case:
+    if case.endswith("graphs"):
         pytest.skip("all graphs are answered for")
     network, inputs = trained(case), graphs.batch(case)
     whole = network(**inputs)
@@ -90,7 +90,7 @@ def test_bfloat16_and_double_agree(case: str) -> None:
 
 def test_a_missing_input_is_named(case: str) -> None:
     network, inputs = graphs.build(case), graphs.batch(case)
-    needed = {"nodes", "edges"} | ({"sizes"} if "graphs" in case else {"rows", "words", "places"})
+    needed = {"nodes", "edges"} | ({"sizes"} if case.endswith("graphs") else {"rows", "words", "places"})
     for name in needed | ({"edge_features"} if case == "gin, graphs" else set()):
         with pytest.raises(InputError, match=f"built for {name} and the batch holds none"):
             network(**{other: tensor for other, tensor in inputs.items() if other != name})
@@ -101,7 +101,7 @@ def test_the_account_counts_products_by_hand(case: str) -> None:
     network = graphs.build(case)
     account = describe(network, catalogue.example(inputs, 2), 10, "adamw")
     assert account.parameters == sum(p.numel() for p in network.parameters())
-    nodes = 40 if "graphs" in case else 12
+    nodes = 40 if case.endswith("graphs") else 12
     front = next(row for row in account.rows if row.name == "numbers")
     assert front.shape == (nodes, 8)
     assert front.multiply_adds == nodes * inputs["graph"]["features"] * 8

@@ -56,6 +56,10 @@ def graph_settings(recipe: Recipe, inputs: Mapping[str, Any], rows: int) -> dict
             _refuse(recipe)
         return {}
     _refuse(recipe)
+    if recipe.model.pool not in (None, "mean"):  # the default, which a resolved recipe holds
+        raise SettingError(
+            "model.pool makes one of a graph's nodes, and here each node has an answer of its own; leave it out", value=recipe.model.pool
+        )
     drawn = recipe.train.neighbours
     if drawn is None:
         drawn = 0 if fits(graph["nodes"], graph["edges"]) else NEIGHBOURS

@@ -49,7 +49,7 @@ def with_graph(joined: Joined, choices: dict[str, Choice], asked: Mapping[str, s
     pairs = [name for name, choice in lists.items() if _are_pairs(choice) and asked.get(name) in (None, "edges")]
     if not pairs or "neighbours" in asked.values() or any(choice.column.kind == "neighbours" for choice in lists.values()):
         return choices
-    frame = joined.lazy.select(lists).head(_SAMPLE).collect()
+    frame = joined.lazy.select(list(lists)).head(_SAMPLE).collect()
     given = [name for name in pairs if asked.get(name) == "edges"] or [name for name in pairs if name.lower() in _NAMES]
     found = _found(frame, pairs, given)
     if found is None:

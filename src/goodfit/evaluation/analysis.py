@@ -86,7 +86,7 @@ def analyse(
             left = (deadline - time.monotonic()) * _SHARE / (len(specs) - index)
             if left > 0:
                 found[index]["baselines"] = baselines(dataset, spec, split, seed, on=rows, seconds=left)
-    graph = facts(dataset, target)
+    graph = facts(dataset, target, split)
     if predict is not None and len(dataset.schema.features) > 1 and target.kind not in ("tagging", "sequence") and graph is None:
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
     document = {"targets": found, "data": _data(dataset, split) | ({} if graph is None else {"graph": graph})}

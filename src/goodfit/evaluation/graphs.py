@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from goodfit.data import encode_graphs, encode_nodes
 from goodfit.data.dataset import Dataset
 from goodfit.data.encoded import Ragged
 from goodfit.data.graph_columns import rows_of
+from goodfit.data.splits import Split
 from goodfit.data.spread import Spreader, told
 from goodfit.data.target import TargetSpec
 
@@ -53,6 +53,8 @@ def _sums(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 def described(dataset: Dataset, target: TargetSpec, train: np.ndarray) -> tuple[Any, dict[str, Tensor | Ragged]]:
     """Rows that are nodes: what is known of each, [N, columns], sparse, without its neighbours; and all inputs."""
+    from scipy import sparse
+
     columns = list(dataset.schema.features)
     encoder = encode_nodes.fit(dataset, columns, target, train, spread=True)
     inputs = encoder.encode(dataset.take(np.arange(dataset.rows), [column.name for column in columns]))
@@ -87,7 +89,7 @@ def columns_of(dataset: Dataset) -> tuple[str, list[str]]:
     return next(c.name for c in features if c.kind == "edges"), [c.name for c in features if c.kind == "nodes"]
 
 
-def facts(dataset: Dataset, target: TargetSpec) -> dict[str, Any] | None:
+def facts(dataset: Dataset, target: TargetSpec, split: Split) -> dict[str, Any] | None:
     """What the graph is like, as JSON types; None where there is none.
 
     {"rows": "nodes", "nodes", "edges", "mean_degree", "alone", "degrees": [{"degree", "count"}], "labelled", "homophily"|None}: homophily is the share
@@ -115,16 +117,15 @@ def facts(dataset: Dataset, target: TargetSpec) -> dict[str, Any] | None:
         "alone": int((degree == 0).sum()),
         "degrees": [{"degree": str(d) if d < _BINS else f"{_BINS} and more", "count": int(c)} for d, c in enumerate(counts)],
     }
-    return found | _homophily(dataset, target, column, degree)
+    return found | _homophily(dataset, target, np.concatenate([split.train, split.valid]), column, degree)
 
 
-def _homophily(dataset: Dataset, target: TargetSpec, column: pl.Series, degree: np.ndarray) -> dict[str, Any]:
-    """How alike neighbours are, of the nodes whose class may be looked at: those that train and validate."""
+def _homophily(dataset: Dataset, target: TargetSpec, rows: np.ndarray, column: pl.Series, degree: np.ndarray) -> dict[str, Any]:
+    """How alike neighbours are, of the nodes `rows`, whose class may be looked at: those that train and validate."""
     if target.classes is None or target.kind not in ("binary", "multiclass"):
         return {}
-    known = dataset.column(target.names[0]).is_not_null().to_numpy()
-    if dataset.part is not None:
-        known &= dataset.part <= 1
+    known = np.zeros(dataset.rows, dtype=bool)
+    known[rows] = True
     labels = dataset.column(target.names[0]).cast(pl.String).rank("dense").fill_null(0).to_numpy().astype(np.int64)
     targets = np.repeat(np.arange(dataset.rows), degree)
     sources = column.filter(pl.Series(degree > 0)).explode().to_numpy().astype(np.int64) if degree.any() else targets
