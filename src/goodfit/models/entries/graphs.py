@@ -28,7 +28,9 @@ def graph_defaults(name: str, inputs: Inputs, settings: Settings, *, rows: int) 
     if inputs["graph"]["rows"] == "nodes":
         return {}
     width = next(width for below, width in WIDEST_OF_FEW if below is None or rows < below)
-    return {key: value for key, value in (WHOLE | {"width": width}).items() if key in settings}
+    return {
+        key: value for key, value in (WHOLE | {"width": width} | ({"norm": "none"} if name == "gin" else {})).items() if key in settings
+    }
 
 
 def graph_example(graph: Mapping[str, Any], rows: int) -> dict[str, Tensor]:
@@ -38,7 +40,8 @@ def graph_example(graph: Mapping[str, Any], rows: int) -> dict[str, Tensor]:
     batch = {"nodes": torch.zeros(nodes, int(graph["features"])), "edges": torch.arange(edges).remainder(max(1, nodes)).repeat(2, 1)}
     if graph["words"]:
         held = int(graph["held"])
-        batch |= {"words": torch.zeros(held), "places": torch.arange(held).remainder(max(1, nodes)).sort().values.repeat(2, 1)}
+        places = [torch.arange(held).remainder(size) for size in (int(graph["words"]), max(1, nodes))]
+        batch |= {"words": torch.zeros(held), "places": torch.stack([places[0], places[1].sort().values])}
     if graph["edge_features"]:
         batch["edge_features"] = torch.zeros(edges, int(graph["edge_features"]))
     if whole:
@@ -57,7 +60,7 @@ def _over(make: Callable[..., nn.Module], *, edges: bool = False, degrees: bool 
         network = make(width, outputs, readout=readout if whole else "none", **own)
         return OverGraphs(
             network, features=int(graph["features"]), words=int(graph["words"]), width=width, dropout=own["dropout"], whole=whole,
-            edge_features=told, degrees=degrees,
+            edge_features=told, degrees=degrees, outputs=outputs, pool=readout,
         )  # fmt: skip
 
     return build
@@ -68,7 +71,10 @@ def _settings(**more: Setting) -> dict[str, Setting]:
         "width": Setting(128, "few labelled nodes overfit what is wider"),
         "depth": Setting(2, "layers, and edges that news travels: beyond two, nodes grow alike"),
         "dropout": Setting(0.6, "from 0.5 to 0.7 is where tuned networks for nodes lie (Luo et al. 2024); 0.1 where rows are graphs"),
-        "norm": Setting("none", "hidden layers of two are not deep; batch where rows are graphs"),
+        "norm": Setting(
+            "none",
+            "hidden layers of two are not deep; batch where rows are graphs, but for gin, which has norms inside (esol, two folds of the training rows: RMSE 0.71 for 0.77)",
+        ),
         "residual": Setting(False, "for deeper networks, and where rows are graphs"),
         "pool": Setting("mean", "how nodes become one where rows are graphs: there sum, which tells more of them apart (Xu et al. 2019)"),
         **more,
