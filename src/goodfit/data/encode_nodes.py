@@ -136,9 +136,7 @@ class NodeEncoder:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> NodeEncoder:
-        vectors = tuple(
-            Vector(**{name: tuple(v) if isinstance(v, list) else v for name, v in item.items()}) for item in document["vectors"]
-        )
+        vectors = tuple(Vector(**item | {name: tuple(item[name]) for name in ("mean", "std")}) for item in document["vectors"])
         traits = tuple(Trait.from_json(item) for item in document["traits"])
         known, codes = np.array(document["known"], np.int64), np.array(document["codes"], np.float32)
         plain = {name: document[name] for name in ("neighbours", "labels", "coded", "graph", "nodes", "edges", "held")}
@@ -170,10 +168,15 @@ def fit(dataset: Dataset, columns: Sequence[Column], target: TargetSpec, rows: n
         fingerprint(frame, neighbours),
         frame.height,
         len(sources),
-        sum(_pairs(frame[name], isinstance(frame[name].dtype.inner, pl.List))[0].size for name in described),  # type: ignore[attr-defined]
+        sum(_held(frame[name]) for name in described),
         rows if labels else np.zeros(0, np.int64),
         codes,
     )
+
+
+def _held(column: pl.Series) -> int:
+    """Numbers of a description that are not 0."""
+    return len(_pairs(column, isinstance(column.dtype.inner, pl.List))[0])  # type: ignore[attr-defined]
 
 
 def fingerprint(frame: pl.DataFrame, neighbours: str) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from goodfit.base import protocols
 from goodfit.data.augment import Augment
 from goodfit.data.batches import Batches, rows_at_once
-from goodfit.data.encoded import Encoded
+from goodfit.data.encoded import Encoded, Ragged
 from goodfit.data.graph_batches import GraphBatches
 from goodfit.data.node_batches import AT_ONCE, NodeBatches, fits
 
@@ -53,7 +53,8 @@ def in_order(
         return Batches(encoded, rows, batch_size=rows_at_once(inputs), seed=0, shuffle=False, device=device, inputs=inputs)
     if graph["rows"] == "graphs":
         return GraphBatches(encoded, rows, batch_size=rows_at_once(inputs), seed=0, shuffle=False, device=device)
-    whole = fits(encoded.rows, len(encoded.inputs["neighbours"].values))  # type: ignore[union-attr]
+    given = encoded.inputs["neighbours"]
+    whole = isinstance(given, Ragged) and fits(encoded.rows, len(given.values))
     size, neighbours = (max(1, len(rows)), 0) if whole else (AT_ONCE, None)
     return NodeBatches(
         encoded, rows, inputs=graph, batch_size=size, seed=0, shuffle=False, neighbours=neighbours, layers=layers or 1, device=device

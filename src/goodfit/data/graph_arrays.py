@@ -23,6 +23,8 @@ from goodfit.base.errors import DataError
 from goodfit.data.dataset import Note, listed
 from goodfit.data.graph_edges import said, sound
 
+Sparse = tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]  # data, indices, indptr and shape of a matrix by rows
+
 NEIGHBOURS = "neighbours"
 SPLIT = "split"
 _PAIRS = ("edge_index", "edges", "edge_list")
@@ -103,7 +105,7 @@ def _sparse_names(arrays: Mapping[str, np.ndarray]) -> list[str]:
     ]
 
 
-def _matrix(file: Path, name: str, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
+def _matrix(file: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Sparse:
     """data [Z], indices [Z], indptr [rows + 1] and shape of a sparse matrix by rows; raises DataError where they do not fit each other."""
     data, indices, indptr, shape = (arrays[f"{name}_{part}"] for part in _SPARSE)
     sizes = tuple(int(size) for size in shape.reshape(-1)) if shape.dtype.kind in "iu" else ()
@@ -128,7 +130,7 @@ def _matrix(file: Path, name: str, arrays: Mapping[str, np.ndarray]) -> tuple[np
     return data, indices.astype(np.int64), indptr.astype(np.int64), (sizes[0], sizes[1])
 
 
-def _ends(file: Path, plain: Mapping[str, np.ndarray], sparse: Mapping[str, tuple[np.ndarray, ...]]) -> tuple[str, np.ndarray]:
+def _ends(file: Path, plain: Mapping[str, np.ndarray], sparse: Mapping[str, Sparse]) -> tuple[str, np.ndarray]:
     """The array that holds the edges, and they: int64 [E, 2], source and target."""
     where = next((name for name in _PAIRS if name in plain), None)
     if where is None:
@@ -146,10 +148,10 @@ def _ends(file: Path, plain: Mapping[str, np.ndarray], sparse: Mapping[str, tupl
     return where, (pairs.T if across else pairs).astype(np.int64)
 
 
-def _count(file: Path, plain: Mapping[str, np.ndarray], sparse: Mapping[str, tuple[np.ndarray, ...]], ends: np.ndarray) -> int:
+def _count(file: Path, plain: Mapping[str, np.ndarray], sparse: Mapping[str, Sparse], ends: np.ndarray) -> int:
     """N: rows of labels, masks or features, else as the file says, else as the edges need."""
     named = {name: len(values) for name, values in plain.items() if values.ndim == 1 and (name.lower() in _LABELS or name in _PARTS)}
-    named |= {name: matrix[3][0] for name, matrix in sparse.items()}  # type: ignore[misc, index]
+    named |= {name: matrix[3][0] for name, matrix in sparse.items()}
     named |= {name: len(plain[name]) for name in ("x", "features", "feat") if name in plain and plain[name].ndim == 2}
     named |= {name: int(plain[name]) for name in _SIZES if name in plain and plain[name].size == 1 and plain[name].dtype.kind in "iu"}
     if len(set(named.values())) > 1:
