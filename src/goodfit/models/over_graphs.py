@@ -3,8 +3,8 @@
 N nodes, E edges, F numbers of a node, V words of a sparse description and Z held of all, K features of an edge, W width, S nodes asked for, G graphs, O outputs.
 
 The first map lets numbers and sparse words of a node meet in one vector, so that every layer behind it is dense; "linear, then message passing" is
-how tuned networks begin (Luo, Shi and Wu, Classic GNNs are Strong Baselines, NeurIPS 2024). Of whole graphs the numbers as they are given are read out
-too, as Xu et al. (2019) do with every layer: what a count of the nodes already tells need not be learned through the others.
+how tuned networks begin (Luo, Shi and Wu, Classic GNNs are Strong Baselines, NeurIPS 2024). Of whole graphs the numbers as they are given are summed
+too, as Xu et al. (2019) read out every layer: what a count of the nodes already tells need not be learned through the others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from goodfit.nn.sparse import SparseRows, linear, sparse_dropout
 class OverGraphs(nn.Module):
     """Nodes [N, F], words [Z] and edges [2, E] -> [S, O] of the nodes `rows`, or [G, O] of whole graphs.
 
-    network: from [N, W] to [N, O], or to [G, O] where `whole`. features: F. words: V, 0 for none. edge_features: K that the network reads. outputs, pool: O and the readout, of whole graphs.
+    network: from [N, W] to [N, O], or to [G, O] where `whole`. features: F. words: V, 0 for none. edge_features: K that the network reads. outputs: O, of whole graphs.
     dropout: of the words. degrees: whether the network asks for those of the whole graph where it reads a sample of it.
     """
 
@@ -41,7 +41,6 @@ class OverGraphs(nn.Module):
         edge_features: int = 0,
         degrees: bool = False,
         outputs: int = 0,
-        pool: str = "sum",
     ) -> None:
         super().__init__()
         if not features:
@@ -55,7 +54,7 @@ class OverGraphs(nn.Module):
             self.counts = nn.Linear(features, outputs, bias=False)
             nn.init.zeros_(self.counts.weight)
         self.network = network
-        self.dropout, self.pool, self.degrees = dropout, pool, degrees
+        self.dropout, self.degrees = dropout, degrees
 
     def forward(
         self,
@@ -83,7 +82,7 @@ class OverGraphs(nn.Module):
         sizes = required("sizes", sizes)
         graphs = sizes.shape[0]
         owner = torch.arange(graphs, device=sizes.device).repeat_interleave(sizes, output_size=x.shape[0])
-        return self.network(**given, graph=owner, graphs=graphs) + self.counts(readout(nodes, owner, graphs, how=self.pool))
+        return self.network(**given, graph=owner, graphs=graphs) + self.counts(readout(nodes, owner, graphs, how="sum"))
 
     def _first(self, nodes: Tensor, words: Tensor | None, places: Tensor | None) -> Tensor:
         """What each node is, [N, W]."""

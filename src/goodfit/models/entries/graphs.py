@@ -19,7 +19,7 @@ Make = Callable[[int, int, dict[str, Any]], nn.Module]
 
 # What suits rows that are graphs, where nodes of one are what the entries' defaults are for. Of small graphs few nodes stand for an answer, and to leave
 # out half of what is known of them leaves out what it hangs on.
-WHOLE: dict[str, Any] = {"depth": 4, "dropout": 0.1, "norm": "batch", "residual": True, "pool": "sum"}
+WHOLE: dict[str, Any] = {"depth": 4, "dropout": 0.1, "norm": "layer", "residual": True}
 WIDEST_OF_FEW = ((2_000, 64), (20_000, 128), (None, 256))  # training rows below which a network for whole graphs is this wide
 
 
@@ -28,9 +28,7 @@ def graph_defaults(name: str, inputs: Inputs, settings: Settings, *, rows: int) 
     if inputs["graph"]["rows"] == "nodes":
         return {}
     width = next(width for below, width in WIDEST_OF_FEW if below is None or rows < below)
-    return {
-        key: value for key, value in (WHOLE | {"width": width} | ({"norm": "none"} if name == "gin" else {})).items() if key in settings
-    }
+    return {key: value for key, value in (WHOLE | {"width": width}).items() if key in settings}
 
 
 def graph_example(graph: Mapping[str, Any], rows: int) -> dict[str, Tensor]:
@@ -60,7 +58,7 @@ def _over(make: Callable[..., nn.Module], *, edges: bool = False, degrees: bool 
         network = make(width, outputs, readout=readout if whole else "none", **own)
         return OverGraphs(
             network, features=int(graph["features"]), words=int(graph["words"]), width=width, dropout=own["dropout"], whole=whole,
-            edge_features=told, degrees=degrees, outputs=outputs, pool=readout,
+            edge_features=told, degrees=degrees, outputs=outputs,
         )  # fmt: skip
 
     return build
@@ -73,10 +71,13 @@ def _settings(**more: Setting) -> dict[str, Setting]:
         "dropout": Setting(0.6, "from 0.5 to 0.7 is where tuned networks for nodes lie (Luo et al. 2024); 0.1 where rows are graphs"),
         "norm": Setting(
             "none",
-            "hidden layers of two are not deep; batch where rows are graphs, but for gin, which has norms inside (esol, two folds of the training rows: RMSE 0.71 for 0.77)",
+            "hidden layers of two are not deep; layer where rows are graphs: with it esol has an RMSE of 0.64, with none or batch over 0.67",
         ),
         "residual": Setting(False, "for deeper networks, and where rows are graphs"),
-        "pool": Setting("mean", "how nodes become one where rows are graphs: there sum, which tells more of them apart (Xu et al. 2019)"),
+        "pool": Setting(
+            "mean",
+            "how nodes become one where rows are graphs: the sum, which tells more of them apart, has 0.67 on esol (validation folds)",
+        ),
         **more,
     }
 
