@@ -107,7 +107,6 @@ def test_refused(tmp_path: Path) -> None:
         ({"x.npy": _npy(np.float64(3))}, "no array with rows"),
         ({"x.npy": _npy(np.ones(4) * 1j), "y.npy": _npy(Y[:4])}, "complex128, which is no value"),
         ({"x.npy": _npy(np.zeros((3, 20_001))), "y.npy": _npy(Y[:3])}, "20,001 numbers in a row"),
-        ({"edge_index.npy": _npy(np.zeros((2, 9), int))}, "holds a graph"),
         ({"X_train.npy": _npy(FRACTIONS), "y_train.npy": _npy(Y), "X_test.npy": _npy(Y), "y_test.npy": _npy(Y)}, "all parts must be alike"),
         ({"X.npy": _npy(FRACTIONS), "len.npy": _npy(np.full(N, 9)), "y.npy": _npy(Y)}, "from 0 to its 5 steps; row 1 has 9"),
     ]

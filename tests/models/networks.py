@@ -17,8 +17,11 @@ IMAGE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 12, "
 SERIES: dict[str, Any] = {"series": {"columns": ["s"], "channels": 2, "length": 7}}
 TOKENS: dict[str, Any] = {"tokens": {"column": "w", "vocabulary": 30, "alphabet": 20, "letters": 5, "length": 6}}
 SOURCE: dict[str, Any] = {"source": {"column": "q", "vocabulary": 20, "length": 6}}
+GRAPH: dict[str, Any] = {
+    "graph": {"rows": "graphs", "columns": ["g"], "features": 5, "words": 0, "edge_features": 2, "nodes": 4, "edges": 6}
+}
 TABLE = NUMBERS | CATEGORIES
-ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE
+ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | GRAPH
 SMALL = {"width": 8, "members": 3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {

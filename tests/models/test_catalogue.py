@@ -25,7 +25,7 @@ def test_every_entry_speaks_for_itself() -> None:
         assert listed["name"] in catalogue.names()
         assert len(listed["purpose"]) > 20
         assert any(character.isdigit() for character in listed["source"]) or "TabM" in listed["source"]
-        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source"}
+        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source", "graph"}
         rows = {"binary", "multiclass", "multilabel", "regression", "several"}
         assert set(listed["tasks"]) == (
             {"tagging"} if "tokens" in listed["inputs"] else {"sequence"} if "source" in listed["inputs"] else rows
@@ -50,6 +50,8 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"series"}, "series_lstm"),
         ({"tokens"}, "lstm_tagger"),
         ({"source"}, "seq2seq_transformer"),
+        ({"neighbours", "vector"}, "graphsage"),
+        ({"edges", "nodes"}, "gin"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),
@@ -100,8 +102,8 @@ def test_every_setting_has_an_effect(name: str) -> None:
     other: dict[str, Any] = {
         "width": 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "silu", "norm": "layer", "embedding": "none",
         "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": False, "crf": True,
-        "stem": "patch" if name == "vit" else "imagenet", "residual": False, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
-        "pool": "class" if name == "vit" else "none",
+        "stem": "patch" if name == "vit" else "imagenet", "residual": "graph" in entry.inputs, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
+        "pool": "class" if name == "vit" else "max" if "graph" in entry.inputs else "none",
     }  # fmt: skip
     base = {"width": 8, "depth": 2, "heads": 2, "members": 3, "embedding_dim": 4, "embedding": "periodic"}
     base = {key: value for key, value in base.items() if key in entry.settings}
@@ -182,7 +184,7 @@ def test_a_wide_table_has_a_network_that_fits_the_time() -> None:
 @pytest.mark.parametrize("name", catalogue.names())
 def test_numbers_are_learned_from_columns_without_dropout(name: str) -> None:
     inputs = {kind: spec for kind, spec in ALL.items() if kind in catalogue.entry(name).inputs}
-    usual = catalogue.entry(name).defaults.get("dropout")
+    usual = 0.1 if "graph" in inputs else catalogue.entry(name).defaults.get("dropout")
     assert size(name, inputs).get("dropout") == usual
     without = name in ("mlp", "tabm", "mixed")
     assert size(name, inputs, numeric=True).get("dropout") == (0 if without else usual)

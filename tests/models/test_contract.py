@@ -33,7 +33,8 @@ def trained(case: str) -> nn.Module:
 
 
 def test_the_suite_covers_the_catalogue() -> None:
-    assert {name for name, _, _ in networks.CASES.values()} == set(catalogue.names())
+    own = {name for name in catalogue.names() if catalogue.entry(name).inputs != ("graph",)}  # for graphs see test_graph_entries
+    assert {name for name, _, _ in networks.CASES.values()} == own
 
 
 @pytest.mark.parametrize("rows", [1, 2, 6])

@@ -14,13 +14,13 @@ from torch import nn
 
 from goodfit.api.folder import RunFolder
 from goodfit.api.plan import usual_rate
-from goodfit.base.protocols import Progress, Task
+from goodfit.base.protocols import Batches, Progress, Task
 from goodfit.base.recipe import Recipe
 from goodfit.base.records import EpochRecord
 from goodfit.base.streams import derive, numpy_stream
 from goodfit.bundle.bundle import Member
+from goodfit.data import feed
 from goodfit.data.augment import Augment
-from goodfit.data.batches import Batches, rows_at_once
 from goodfit.data.encoded import Encoded
 from goodfit.data.encoder import Encoder
 from goodfit.models import catalogue
@@ -162,7 +162,7 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
     history = int(saved["history"]) if saved else 0
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
     run.keep_lines(job.history, history)
-    evaluate = _evaluation(encoded, valid_rows, fold.weight, encoder, task, step_settings, device, seed)
+    evaluate = _evaluation(encoded, valid_rows, fold.weight, recipe, encoder, task, step_settings, device, seed)
     plan = Plan(
         epochs=recipe.train.epochs or 1,
         lr=_rate(recipe),
@@ -194,7 +194,7 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
     network.eval()
     now = time.monotonic()
     prediction = predict_rows(
-        network, _ordered(encoded, valid_rows, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
+        network, _ordered(encoded, valid_rows, recipe, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
     )
     scoring = (time.monotonic() - now) * job.test_rows / max(1, len(valid_rows))
     assert encoded.target is not None
@@ -207,15 +207,14 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:
     augment = Augment.chosen(encoder.inputs["image"]) if "image" in encoder.inputs and recipe.data.augment else None
-    size = min(recipe.train.batch_size or 256, len(rows))
-    lonely = len(rows) % size == 1  # a batch of one row has no spread for batch norm
-    return Batches(
-        encoded, rows, batch_size=size, seed=seed, shuffle=True, device=device, augment=augment, drop_last=lonely, inputs=encoder.inputs
-    )
+    return feed.for_training(
+        encoded, rows, inputs=encoder.inputs, batch_size=recipe.train.batch_size or 256, seed=seed, device=device, augment=augment,
+        neighbours=recipe.train.neighbours, layers=recipe.model.depth,
+    )  # fmt: skip
 
 
-def _ordered(encoded: Encoded, rows: np.ndarray, encoder: Encoder, device: torch.device) -> Batches:
-    return Batches(encoded, rows, batch_size=rows_at_once(encoder.inputs), seed=0, shuffle=False, device=device, inputs=encoder.inputs)
+def _ordered(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, device: torch.device) -> Batches:
+    return feed.in_order(encoded, rows, inputs=encoder.inputs, device=device, layers=recipe.model.depth)
 
 
 def _measured(
@@ -277,6 +276,7 @@ def _evaluation(
     encoded: Encoded,
     rows: np.ndarray,
     weight: np.ndarray | None,
+    recipe: Recipe,
     encoder: Encoder,
     task: Task,
     settings: StepSettings,
@@ -286,7 +286,7 @@ def _evaluation(
     """A function from the network to its metrics on (at most VALID_ROWS of) the validation rows."""
     if len(rows) > VALID_ROWS:
         rows = np.sort(numpy_stream(seed, "split", "evaluation").choice(rows, VALID_ROWS, replace=False))
-    batches = _ordered(encoded, rows, encoder, device)
+    batches = _ordered(encoded, rows, recipe, encoder, device)
     assert encoded.target is not None
     target = encoded.target[torch.from_numpy(rows)].cpu().numpy()
     own = None if weight is None else weight[rows]

@@ -99,6 +99,7 @@ def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = 
     target = bundle.target
     if source is not None:
         rows = _labelled(data, rows, target.names, progress)
+        rows = _untold(bundle, data, rows, progress)
     decoded = bundle.decoded(data, device=device or "cpu", rows=rows)
     with naming(source):
         whole = len(rows) == data.rows  # then an error can name its row
@@ -116,6 +117,17 @@ def _labelled(data: Dataset, rows: np.ndarray, names: tuple[str, ...], progress:
     if not known.all():
         progress.say(f"{(~known).sum()} rows without the target {', '.join(names)} are left out")
     return rows[known]
+
+
+def _untold(bundle: Bundle, data: Dataset, rows: np.ndarray, progress: Progress) -> np.ndarray:
+    """Without the nodes of the graph of training whose labels the networks are told; raises DataError where there are no others."""
+    told = np.intersect1d(rows, np.concatenate([member.encoder.told(data) for member in bundle.members]))
+    if not told.size:
+        return rows
+    if told.size == rows.size:
+        raise DataError("the labels of all nodes were given to the network; give labels of others to evaluate")
+    progress.say(f"{told.size:,} nodes are left out, since the network was told their labels")
+    return np.setdiff1d(rows, told)
 
 
 def row_weights(data: Dataset, rows: np.ndarray | None) -> np.ndarray | None:

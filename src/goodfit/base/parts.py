@@ -59,9 +59,9 @@ class DataPart(Part):
     task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence"] | None = Field(
         default=None, description="found from the target when None"
     )
-    kinds: dict[str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens"]] = Field(
-        default_factory=dict, description="kinds of columns where the guess is to be overruled"
-    )
+    kinds: dict[
+        str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens", "nodes", "edges"]
+    ] = Field(default_factory=dict, description="kinds of columns where the guess is to be overruled")
     source: Names = Field(default=(), description="the one column to read where sequences are turned into others; all others are left out")
     drop: Names = Field(default=(), description="columns to leave out")
     weight: str | None = Field(default=None, description="column of sample weights, not negative")
@@ -81,6 +81,9 @@ class DataPart(Part):
         ge=0,
         le=8,
         description="runs of 2 to this many letters are read beside the tokens of a text; 0 for none, by the network when None",
+    )
+    spread_labels: bool = Field(
+        default=True, description="where rows are nodes of a graph, labels of the training nodes are told to the others along its edges"
     )
     memory: float | None = Field(
         default=None,
@@ -111,8 +114,9 @@ class ModelPart(Part):
     residual: bool | None = Field(default=None, description="add a block's input to its output; the plain network of this depth without")
     convolutions: int | None = Field(default=None, ge=1, le=64, description="convolutions of a block")
     dense: int | None = Field(default=None, ge=0, le=64, description="hidden linear layers behind the convolutions")
-    pool: Literal["none", "max", "mean", "class"] | None = Field(
-        default=None, description="how places become one: after convolutions none, max or mean; of tokens mean or a class token"
+    pool: Literal["none", "max", "mean", "class", "sum"] | None = Field(
+        default=None,
+        description="how places become one: after convolutions none, max or mean; of tokens mean or a class token; of a graph's nodes mean, sum or max",
     )
     patch: int | None = Field(default=None, ge=1, le=256, description="pixels between the tokens of an image")
     positions: Literal["learned", "sine", "rotary"] | None = Field(default=None, description="how tokens know their place")
@@ -183,6 +187,12 @@ class TrainPart(Part):
     mixup: float = Field(default=0.0, ge=0, le=10, description="parameter of the Beta distribution that mixes pairs of samples; 0 for none")
     members: int | None = Field(
         default=None, ge=1, le=256, description="networks trained with different seeds and validation rows, averaged"
+    )
+    neighbours: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="neighbours of a node that are drawn for each layer where a graph is learned in parts; 0 reads all of it at once, chosen by size when None",
     )
     checkpoint_every: Seconds = Field(
         default=10.0, ge=0, le=86_400, description="seconds between checkpoints; stretched so that saving costs at most 1 %"

@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from goodfit.base.errors import BundleError
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
-from goodfit.data.batches import Batches, rows_at_once
+from goodfit.data import feed
 from goodfit.data.dataset import Dataset, Schema
 from goodfit.data.encoder import Encoder
 from goodfit.data.read import read_like
 from goodfit.data.target import TargetSpec
+from goodfit.data.unlabelled import has_gaps
 from goodfit.models import catalogue
 from goodfit.tasks import catalogue as tasks
 from goodfit.tasks.cooling import cooled
@@ -73,17 +74,11 @@ class Member:
 
         double: compute in float64, so that a row's prediction does not depend on the batch that it is in.
         """
-        encoded = self.encoder.encode(data, rows, with_target=False)
+        inputs, connected = self.encoder.inputs, has_gaps(data)  # of nodes, neighbours are read too that are not asked for
+        encoded = self.encoder.encode(data, None if connected else rows, with_target=False)
         network = copy.deepcopy(self.network).double() if double else self.network.to(device)
-        batches = Batches(
-            encoded,
-            torch.arange(encoded.rows),
-            batch_size=rows_at_once(self.encoder.inputs),
-            seed=0,
-            shuffle=False,
-            device=device,
-            inputs=self.encoder.inputs,
-        )
+        asked = np.arange(encoded.rows) if rows is None or not connected else rows
+        batches = feed.in_order(encoded, asked, inputs=inputs, device=device, layers=self.model["settings"].get("depth"))
         return predict_rows(
             network, batches, self.task, bfloat16=self.bfloat16 and not double, channels_last=self.channels_last, double=double
         )

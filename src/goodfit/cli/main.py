@@ -51,7 +51,9 @@ def _root(
 def train(
     data: Annotated[
         str | None,
-        typer.Argument(help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz) or a folder with a folder of images per class."),
+        typer.Argument(
+            help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz, graphs too) or a folder with a folder of images per class."
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
     source: Annotated[str | None, typer.Option(help="Column to read where sequences are written, such as a word for its phones.")] = None,

@@ -9,6 +9,7 @@ n rows, C channels, T steps, H and W pixels.
 | [n, H, W] whole numbers, [n, H, W, C] | pictures |
 | [n, C, T] or [n, T, C] fractions | series; `len` or `lengths` [n] says how long each is, else it ends where nothing but NaN follows |
 | `class_names` [classes] | the names of the whole numbers in `y` or `labels` |
+| `edge_index` and what belongs to it | a graph, a row for each node: see `data.graph_arrays` |
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from goodfit.base.errors import DataError
 from goodfit.base.machine import machine_memory
 from goodfit.data.dataset import Note, listed
 from goodfit.data.frames import from_frame
+from goodfit.data.graph_arrays import graph_rows, is_graph
 
 SPLIT = "split"  # the column that says which part a row is of
 _PARTS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
@@ -51,16 +53,15 @@ def is_arrays(file: Path) -> bool:
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
-def read_arrays(file: Path) -> tuple[pl.DataFrame, str | None, list[Note]]:
-    """The rows of the file, the column that holds their parts (None without), and what was understood or left out.
+def read_arrays(file: Path) -> tuple[pl.DataFrame, str | None, dict[str, str], list[Note]]:
+    """The rows of the file, the column that holds their parts (None without), kinds of columns that the file settles, and what was understood
+    or left out.
 
     Raises DataError for arrays of Python objects, which would run code, for damage, and where no arrays have a row each.
     """
     arrays = _loaded(file)
-    if "edge_index" in arrays:
-        raise DataError(
-            f"{file.name} holds a graph (edge_index), which goodfit train does not read as a table; give a table of its nodes", file=file
-        )
+    if is_graph(arrays):
+        return graph_rows(file, arrays, _class_names(arrays))
     notes: list[Note] = []
     split = {name: match for name in arrays if (match := _SUFFIX.fullmatch(name))}
     parts: dict[str, dict[str, np.ndarray]] = {}
@@ -80,7 +81,7 @@ def read_arrays(file: Path) -> tuple[pl.DataFrame, str | None, list[Note]]:
             )
     if first:
         frames = [frame.with_columns(pl.lit(part).alias(SPLIT)) for part, frame in zip(parts, frames, strict=True)]
-    return pl.concat(frames), SPLIT if first else None, notes
+    return pl.concat(frames), SPLIT if first else None, {}, notes
 
 
 def _loaded(file: Path) -> dict[str, np.ndarray]:

@@ -12,6 +12,10 @@ n rows. After reading, a missing value is null, never NaN, and these hold for ev
 | image | String, or arrays of UInt8 [H, W] or [H, W, C] |
 | tokens | List(String) |
 | series | List(Float32) of the T steps, or List(List(Float32)) [T, C] |
+| nodes | lists with an entry for each node of a row's graph, texts or numbers |
+| edges | lists of lists: the two nodes that an edge of a row's graph joins, and what is known of it |
+| neighbours | List(Int64): where rows are nodes, the rows that each is joined to |
+| vector | List(Float32): where rows are nodes, many numbers of each; or List(List(Float32)), pairs of place and number of those not 0 |
 | identifier, constant | whatever the source held |
 | category as a target of lists | List(String): labels, or a tag for each token |
 """
@@ -28,12 +32,27 @@ import polars as pl
 
 from goodfit.base.errors import DataError, did_you_mean, printable
 
-Kind = Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens", "constant"]
+Kind = Literal[
+    "number",
+    "category",
+    "boolean",
+    "datetime",
+    "text",
+    "identifier",
+    "image",
+    "series",
+    "tokens",
+    "constant",
+    "nodes",
+    "edges",
+    "neighbours",
+    "vector",
+]
 Role = Literal["feature", "target", "weight", "split", "group", "time", "ignored"]
 KINDS: tuple[str, ...] = get_args(Kind)
 ROLES: tuple[str, ...] = get_args(Role)
 CHUNK = 262_144  # rows read at once from the disk: 60 MiB of 30 float64 columns
-TRAIN, VALID, TEST = 0, 1, 2  # the values of Dataset.part
+TRAIN, VALID, TEST, NO_PART = 0, 1, 2, 3  # the values of Dataset.part; the last of nodes whose label is not looked at
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,13 @@ SAMPLE_ROWS = 1_000_000  # for order statistics: their rank is then known to 0.0
 _SAMPLE_CELLS = 1 << 26  # numbers sampled over all columns, 512 MiB: a table of 1,500 columns gets 44,000 rows
 _CHUNK_CELLS = 1 << 22  # cells of a chunk, 32 MiB: wide tables are read in fewer rows at once
 # Settings, and the kinds that they are of.
-_OF_KIND = {"image_size": ("image",), "augment": ("image",), "vocabulary": ("text", "tokens"), "tokens": ("text",)}
+_OF_KIND = {
+    "image_size": ("image",),
+    "augment": ("image",),
+    "vocabulary": ("text", "tokens"),
+    "tokens": ("text",),
+    "spread_labels": ("neighbours",),
+}
 _PAIR_TEXTS = 100_000  # texts that a byte-pair vocabulary is learned from; more change its merges little and cost minutes
 
 
@@ -214,7 +220,7 @@ def fit_weights(dataset: Dataset, schema: Schema, target: TargetSpec, rows: np.n
             raise SettingError(
                 f"data.balance=classes needs one target of classes; the target is {target.kind}: leave it out", value="classes"
             )
-        mass = np.bincount(target.encode(dataset)[rows], weights=weight, minlength=len(target.classes))
+        mass = np.bincount(target.encode(dataset.take(rows, target.names)), weights=weight, minlength=len(target.classes))
         share = np.divide(weight.sum(), mass, out=np.zeros_like(mass), where=mass > 0)
         classes = tuple((share / max(1, np.count_nonzero(mass))).tolist())  # every class present weighs the same, the mean weight is 1
     return Weights(column, 1.0 if column is None else float(1 / weight.mean()), classes)

@@ -37,7 +37,10 @@ from goodfit.data.encode_fit import (
     refuse_without_effect,
     weights_of,
 )
+from goodfit.data.encode_graph import encoded_graph, fit_graph, graph_encoder
+from goodfit.data.encode_graphs import GraphEncoder
 from goodfit.data.encode_image import ImageEncoder
+from goodfit.data.encode_nodes import NodeEncoder
 from goodfit.data.encode_number import NumberScaler, Scaling
 from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
@@ -45,6 +48,7 @@ from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import Lexicon, TokenEncoder
 from goodfit.data.encoded import Appended, Encoded, Ragged, allocate, machine_memory
 from goodfit.data.target import TargetSpec
+from goodfit.data.unlabelled import codes_of, has_gaps
 
 VERSION = 1  # of encoder.json
 # Of the machine's memory that encoded data may take. Beyond, they lie in files, which are read as fast as long as there is room for them, which
@@ -59,7 +63,7 @@ class Encoder:
     `{"numbers": {"names", "scaling"}, "categories": {"names", "sizes"}, "text": {"columns", "vocabulary", "max_tokens"},
     "image": {"column", "channels", "height", "width", "mean", "std"}, "series": {"columns", "channels", "length"},
     "tokens": {"column", "vocabulary", "alphabet", "letters", "length"},
-    "source": {"column", "vocabulary", "length"}}`, the parts that the data have.
+    "source": {"column", "vocabulary", "length"}, "graph": {"rows", "features", "words", "edge_features", ...}}`, the parts that the data have.
     target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
     """
 
@@ -73,13 +77,14 @@ class Encoder:
         series: SeriesEncoder | None,
         tokens: TokenEncoder | None,
         source: SequenceEncoder | None,
+        graph: GraphEncoder | NodeEncoder | None,
         target: TargetSpec,
         weights: Weights,
         memory: float | None,
         notes: tuple[Note, ...],
     ) -> None:
         self._numbers, self._categories, self._text, self._image, self._series = numbers, categories, text, image, series
-        self._tokens, self._source = tokens, source
+        self._tokens, self._source, self._graph = tokens, source, graph
         self._levels = {name: pl.Enum(list(levels)) for name, levels in categories.items()}
         self._weights, self._memory = weights, memory
         self.target, self.notes = target, notes
@@ -99,6 +104,8 @@ class Encoder:
             self.inputs["tokens"] = tokens.inputs()
         if source:
             self.inputs["source"] = source.inputs()
+        if graph:
+            self.inputs["graph"] = graph.inputs()
 
     @classmethod
     def fit(
@@ -125,6 +132,8 @@ class Encoder:
             raise DataError("training needs at least one row; the training part is empty")
         columns = [column for column in schema.features if column.kind not in ("identifier", "constant")]
         refuse_without_effect(settings, columns)
+        graph = fit_graph(dataset, columns, target, rows, settings, seed)
+        columns = [] if graph else columns
         text, images, series = named(columns, "text"), named(columns, "image"), named(columns, "series")
         if len(images) > 1:
             raise SettingError(f"a network reads one image a row; {listed(images)} are images: leave out all but one with data.drop")
@@ -143,7 +152,8 @@ class Encoder:
             series=fit_series(dataset, series, rows, seed) if series else None,
             source=fit_source(dataset, read, rows) if read else None,
             tokens=fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
-            target=target.fit(dataset, rows),
+            graph=graph,
+            target=target.fit(dataset.take(rows, target.names)) if has_gaps(dataset) else target.fit(dataset, rows),
             weights=weights,
             memory=settings.memory,
             notes=(),
@@ -206,6 +216,8 @@ class Encoder:
         if self._source:
             ids, widths = self._source.encode(table.column(self._source.column))
             inputs["source"] = Ragged(torch.from_numpy(ids), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
+        if self._graph:
+            inputs |= encoded_graph(self._graph, table.frame(self.inputs["graph"]["columns"]), partial(table.place, 0))
         for name, array in (("numbers", numbers), ("categories", categories), ("image", image)):
             if array is not None:
                 inputs[name] = torch.from_numpy(array)
@@ -216,6 +228,13 @@ class Encoder:
         codes = self._codes(table) if with_target else None
         weight = self._weight(table, codes if balance else None) if with_target else None
         return Encoded(inputs, None if codes is None else torch.from_numpy(codes), weight, n, folder, lexicon)
+
+    def told(self, data: Dataset) -> np.ndarray:
+        """int64: the nodes of `data` whose labels are among the network's inputs, none where the rows are no nodes of the graph of training."""
+        if not isinstance(self._graph, NodeEncoder):
+            return np.zeros(0, np.int64)
+        frame = data.take(np.arange(data.rows), [self._graph.neighbours])
+        return self._graph.known if self._graph.knows(frame) else np.zeros(0, np.int64)
 
     def bins(self, count: int) -> list[Tensor]:
         """Edges of `count` quantile bins of each number input, float32 [2 to count + 1], rising; an indicator has the edges 0 and 1."""
@@ -238,6 +257,7 @@ class Encoder:
             "series": self._series.to_json() if self._series else None,
             "tokens": self._tokens.to_json() if self._tokens else None,
             "source": self._source.to_json() if self._source else None,
+            "graph": self._graph.to_json() if self._graph else None,
             "target": self.target.to_json(),
             "weights": {"column": self._weights.column, "scale": self._weights.scale, "classes": self._weights.classes},
             "memory": self._memory,
@@ -274,6 +294,7 @@ class Encoder:
                 series=SeriesEncoder.from_json(document["series"]) if document.get("series") else None,
                 tokens=TokenEncoder.from_json(document["tokens"]) if document.get("tokens") else None,
                 source=SequenceEncoder.from_json(document["source"]) if document.get("source") else None,
+                graph=graph_encoder(document["graph"]) if document.get("graph") else None,
                 target=TargetSpec.from_json(document["target"]),
                 weights=Weights(weights["column"], weights["scale"], tuple(weights["classes"]) if weights["classes"] else None),
                 memory=document["memory"],
@@ -300,6 +321,8 @@ class Encoder:
 
     def _codes(self, table: _Source) -> np.ndarray:
         """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
+        if has_gaps(table.source) and isinstance(table.source, Dataset):
+            return table.pick(codes_of(table.source, self.target))
         if self.target.kind in ("tagging", "sequence"):
             return self.target.encode(table.frame(self.target.names))
         try:

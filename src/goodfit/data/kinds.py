@@ -163,8 +163,10 @@ def _of_arrays(facts: Facts, role: Role, asked: str | None) -> Choice:
 
 
 def _of_lists(facts: Facts, role: Role, asked: str | None) -> Choice:
-    """A column of series: lists of numbers, or of lists of numbers, a list per step. Or of tokens: lists of texts."""
+    """A column of series: lists of numbers, or of lists of numbers, a list per step. Or of tokens: lists of texts. Of a graph, as asked."""
     inner = facts.dtype.inner  # type: ignore[attr-defined]
+    if role == "feature" and (asked in ("nodes", "neighbours", "vector") or (asked == "edges" and isinstance(inner, pl.List))):
+        return _choice(facts, asked, role, "of a graph")  # type: ignore[arg-type]
     kind: Kind = "tokens" if inner == pl.String else "series"
     inner = inner.inner if isinstance(inner, pl.List) else inner
     if inner == pl.Null or not facts.filled:

@@ -26,6 +26,8 @@ def like(column: Column, dtype: pl.DataType) -> pl.Expr | None:
         return raw.cast(pl.List(pl.String)) if dtype in (pl.List(pl.String), pl.List(pl.Null)) else None
     if column.kind == "series":
         return _series(raw, column, dtype)
+    if column.kind in ("nodes", "edges", "neighbours", "vector"):
+        return raw if isinstance(dtype, pl.List) else None
     for nested in (pl.List, pl.Array):
         if wanted.startswith(nested.__name__) or isinstance(dtype, nested):
             return raw if wanted.startswith(nested.__name__) and isinstance(dtype, nested) else None

@@ -21,6 +21,7 @@ from goodfit.data.dataset import TEST, TRAIN, VALID, Column, Dataset, Memory, No
 from goodfit.data.delimited import refuse_duplicates
 from goodfit.data.folder import IMAGE, LABEL, check_paths, read_folder, read_pictures
 from goodfit.data.frames import from_frame, is_frame
+from goodfit.data.graph_columns import with_graph
 from goodfit.data.joined import Joined
 from goodfit.data.kinds import Choice, find
 from goodfit.data.like import like, missing_column, offends
@@ -77,7 +78,8 @@ def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | 
     notes += remarks(joined.lazy, choices, joined.place)
     part = np.repeat(np.array([part for _, part in given], dtype=np.int8), joined.counts) if len(given) > 1 else None
     if settings.split:
-        part = given_parts(joined.lazy.select(settings.split).collect(engine="streaming").to_series(), joined.place)
+        words = joined.lazy.select(settings.split).collect(engine="streaming").to_series()
+        part = given_parts(words, joined.place, graph="neighbours" in main.kinds.values())
     kept = _kept(joined, choices, notes)
     store, rows = _stored(joined, choices, kept, scratch)
     schema = Schema(tuple(choice.column for choice in choices.values()))
@@ -234,8 +236,8 @@ def _choose(
             joined.lazy, joined.rows, roles=roles, asked=asked, huge=joined.huge, separator=main.separator, root=root, place=joined.place
         )
 
-    asked = {name: kind for name, kind in settings.kinds.items() if name in roles}
-    choices = found(dict(asked))
+    asked = {name: kind for name, kind in {**main.kinds, **settings.kinds}.items() if name in roles}
+    choices = with_graph(joined, found(dict(asked)), asked, notes)
     if any(choice.column.role == "feature" for choice in choices.values()) or "target" not in roles.values():
         return choices
     # Nothing but columns that count rows: then they are what there is to learn from.
@@ -259,8 +261,8 @@ def _choose(
 def _kept(joined: Joined, choices: dict[str, Choice], notes: list[Note]) -> np.ndarray | None:
     """[n] bool rows that have all targets, None when all have."""
     targets = [name for name, choice in choices.items() if choice.column.role == "target"]
-    if not targets:
-        return None
+    if not targets or any(choice.column.kind == "neighbours" for choice in choices.values()):
+        return None  # a node without a label is a neighbour all the same
     there = pl.all_horizontal([choices[name].value.is_not_null() for name in targets])
     kept = joined.lazy.select(there.alias("kept")).collect(engine="streaming" if joined.huge else "auto").to_series().to_numpy()
     gone = int((~kept).sum())

@@ -10,7 +10,7 @@ import polars as pl
 
 from goodfit.base.errors import DataError, did_you_mean
 from goodfit.base.recipe import DataPart
-from goodfit.data.dataset import TRAIN, Column, Dataset, Note, Role, listed
+from goodfit.data.dataset import NO_PART, TRAIN, Column, Dataset, Note, Role, listed
 from goodfit.data.folder import PARTS
 
 _USUAL = ("target", "label", "labels", "class", "y")  # names that say "target" in most published tables
@@ -61,10 +61,12 @@ def _absent(name: str, field: str, names: Sequence[str], file: Path | None) -> D
     return DataError(f"{what} {name!r}, and {where} no such column{hint or '; the columns are ' + listed(names)}", file=file, column=name)
 
 
-def given_parts(values: pl.Series, place: Place) -> np.ndarray:
-    """[n] int8 from a column of train, valid, test (without regard to case)."""
+def given_parts(values: pl.Series, place: Place, *, graph: bool = False) -> np.ndarray:
+    """[n] int8 from a column of train, valid, test (without regard to case). graph: rows are nodes, which may be of no part."""
     words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
     codes = words.replace_strict(list(PARTS), list(PARTS.values()), default=None, return_dtype=pl.Int8)
+    if graph:
+        codes = codes.fill_null(NO_PART)
     if codes.null_count():
         first = int(codes.is_null().arg_max())  # type: ignore[arg-type]
         file, row = place(first)

@@ -16,6 +16,7 @@ from goodfit.base.recipe import DataPart
 from goodfit.base.streams import numpy_stream
 from goodfit.data.dataset import TEST, TRAIN, VALID, Dataset
 from goodfit.data.target import TargetSpec
+from goodfit.data.unlabelled import codes_of, has_gaps, labelled
 
 QUANTILES = 10  # of a regression target that every part has its share of; more would tie the parts closer than chance needs
 _GROUP_TRIES = 16  # orders of the groups of which the one with the evenest classes is taken
@@ -53,7 +54,7 @@ def split(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) -
             value=settings.valid_fraction,
         )
     if dataset.part is None:
-        divider = _Divider(dataset, target, np.arange(dataset.rows), seed)
+        divider = _Divider(dataset, target, labelled(dataset, target) if has_gaps(dataset) else np.arange(dataset.rows), seed)
         test = divider.take(settings.test_fraction, "test")
         valid = divider.take(settings.valid_fraction, "valid")
         return Split(divider.left, valid, test, divider.how, divider.by)
@@ -63,6 +64,8 @@ def split(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) -
 def _given(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) -> Split:
     assert dataset.part is not None
     train, valid, test = (np.flatnonzero(dataset.part == part) for part in (TRAIN, VALID, TEST))
+    if has_gaps(dataset):
+        train, valid, test = (np.intersect1d(rows, labelled(dataset, target)) for rows in (train, valid, test))
     if not train.size:
         raise DataError("at least one row must be for training; the given split has none, so call some rows 'train'")
     for part, rows in (("valid", valid), ("test", test)):
@@ -112,7 +115,7 @@ class _Divider:
         times, groups = dataset.schema.with_role("time"), dataset.schema.with_role("group")
         self.group = _group_ids(dataset.column(groups[0].name)) if groups else None
         self.time = _times(dataset.column(times[0].name), times[0].name) if times else None
-        codes = target.encode(dataset)
+        codes = codes_of(dataset, target)
         self.strata = _strata(codes, target, rows, seed)
         self.group_name = groups[0].name if groups else ""
         self.time_name = times[0].name if times else ""

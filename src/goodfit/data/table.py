@@ -14,8 +14,8 @@ import contextlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -44,7 +44,7 @@ POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSErro
 class Table:
     """A table before its columns are understood. texts: every column is text. huge: not to be collected whole.
 
-    split: the column that says which part a row is of, where the file itself has parts.
+    split: the column that says which part a row is of, where the file itself has parts. kinds: of columns, where the file itself settles them.
     """
 
     file: Path | None
@@ -56,6 +56,7 @@ class Table:
     separator: str = ","
     notes: tuple[Note, ...] = ()
     split: str | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_table(file: Path, *, limit: int = HUGE, scratch: Scratch) -> Table:
@@ -64,8 +65,9 @@ def open_table(file: Path, *, limit: int = HUGE, scratch: Scratch) -> Table:
     Raises DataError, with file and row where known, for everything that is no table with a header and rows.
     """
     if is_arrays(file):
-        frame, split, understood = read_arrays(file)
-        return Table(file, frame.lazy(), tuple(frame.columns), frame.height, False, False, notes=tuple(understood), split=split)
+        frame, split, kinds, understood = read_arrays(file)
+        names, told = tuple(frame.columns), tuple(understood)
+        return Table(file, frame.lazy(), names, frame.height, False, False, notes=told, split=split, kinds=kinds)
     content = open_content(file, limit=limit, spill=scratch.path)
     found = format_of(content)
     notes = list(content.notes)

@@ -12,7 +12,7 @@ n rows, C classes. The form, which the report reads:
    "importance": [{"column", "drop", "low", "high"}], "importance_metric", "mistakes": [see `mistakes`],
    "labels": [{"name", "label", "f1_score", "support"}] of multilabel}],
  "data": {"files", "rows", "fingerprint", "columns": [{"name", "kind", "role", "missing", "distinct", "reason"}], "notes": [str],
-   "split": {"train", "valid", "test", "how"}}}
+   "split": {"train", "valid", "test", "how"}, "graph": see `graphs.facts`, where there is one}}
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.baselines import baselines
 from goodfit.evaluation.calibration import reliability
+from goodfit.evaluation.graphs import facts
 from goodfit.evaluation.importance import importance
 from goodfit.evaluation.mistakes import mistakes
 from goodfit.evaluation.scores import MAXIMISE, Prediction, part_codes, scores
@@ -85,9 +86,10 @@ def analyse(
             left = (deadline - time.monotonic()) * _SHARE / (len(specs) - index)
             if left > 0:
                 found[index]["baselines"] = baselines(dataset, spec, split, seed, on=rows, seconds=left)
-    if predict is not None and len(dataset.schema.features) > 1 and target.kind not in ("tagging", "sequence"):
+    graph = facts(dataset, target, split)
+    if predict is not None and len(dataset.schema.features) > 1 and target.kind not in ("tagging", "sequence") and graph is None:
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
-    document = {"targets": found, "data": _data(dataset, split)}
+    document = {"targets": found, "data": _data(dataset, split) | ({} if graph is None else {"graph": graph})}
     return dict(plain(document))
 
 

@@ -20,9 +20,11 @@ import polars as pl
 
 from goodfit.base.streams import derive, numpy_stream
 from goodfit.data.dataset import Dataset
+from goodfit.data.graph_columns import rows_of
 from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
-from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, tabular
+from goodfit.evaluation.graphs import counted, described, spread_labels
+from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, standardised, tabular
 from goodfit.evaluation.scores import Prediction, values
 from goodfit.evaluation.tagged import tag_baselines
 from goodfit.evaluation.written import written_baselines
@@ -51,7 +53,7 @@ def baselines(
         return []
     most = affordable(dataset, split.train, seconds)
     train, on = _some(split.train, most, seed, "train"), _some(on, most, seed, "on")
-    target = target.fit(dataset, split.train)
+    target = target.fit(dataset.take(split.train, target.names))
     y, truth = (target.encode(dataset.take(rows, target.names)) for rows in (train, on))
     if target.kind == "sequence":
         return written_baselines(dataset, target, train, on, truth)
@@ -75,6 +77,21 @@ def baselines(
         {"name": always, "metrics": values(target, _constant(target, y, w, on.size), truth, w_on), "seconds": 0.0, "rows": train.size}
     )
     state = derive(seed, "bootstrap", "baselines") % 2**32
+    graph = rows_of(dataset.schema)
+    if graph == "nodes":
+        known, inputs = described(dataset, target, train)
+        alone = Matrices(known[train], known[on], np.zeros(known.shape[1], dtype=bool))
+        add("linear, without edges", lambda rows: _linear(target, alone, y, w, rows, state), 0.5)
+        if "known" in inputs:
+            share = _constant(target, y, w, 1).get("probability", np.zeros(1))
+            add("neighbours' labels, spread", lambda rows: spread_labels(inputs, target, on, share), 0.5)
+        return found
+    if graph == "graphs":
+        counts = counted(dataset, train, on)
+        plain, scaled = (Matrices(*values, np.zeros(counts[0].shape[1], dtype=bool)) for values in (counts, standardised(*counts)))
+        add("linear on counts", lambda rows: _linear(target, scaled, y, w, rows, state), 0.5)
+        add("boosted trees on counts", lambda rows: _trees(target, plain, y, w, rows, state), 1.0)
+        return found
     if dataset.schema.features:
         matrices = for_linear(dataset, train, on)
         add(_linear_name(dataset), lambda rows: _linear(target, matrices, y, w, rows, state), 0.5)

@@ -69,7 +69,7 @@ def for_linear(dataset: Dataset, train: np.ndarray, on: np.ndarray) -> Matrices:
     blocks += [_tf_idf(dataset, column, train, on) for column in dataset.schema.features if column.kind == "text"]
     blocks += [_pixels(dataset, column, train, on) for column in dataset.schema.features if column.kind == "image"]
     if any(column.kind == "series" for column in dataset.schema.features):
-        blocks.append(_standardised(*_summaries(dataset, train, on)))
+        blocks.append(standardised(*_summaries(dataset, train, on)))
     both = []
     for side in (0, 1):
         parts = [block[side] for block in blocks]
@@ -164,7 +164,7 @@ def _summary(series: np.ndarray) -> np.ndarray:
     return np.concatenate([*parts, [len(series)]])
 
 
-def _standardised(learned: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standardised(learned: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Missing values become 0, the mean of the training rows."""
     known = ~np.isnan(learned)
     count = np.maximum(known.sum(axis=0), 1)

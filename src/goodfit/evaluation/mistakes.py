@@ -14,6 +14,8 @@ import polars as pl
 from goodfit.base.errors import DataError
 from goodfit.data.dataset import Dataset
 from goodfit.data.encode_image import fit as fit_images
+from goodfit.data.graph_columns import KINDS as GRAPH
+from goodfit.data.graph_columns import beside
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.tagged import tag_mistakes
 from goodfit.evaluation.written import written_mistakes
@@ -61,7 +63,7 @@ def mistakes(
     if not worst.size:
         return []
     features = [c for c in dataset.schema.features if columns is None or c.name in columns]
-    shown = [column.name for column in features if column.kind != "image"][:_COLUMNS]
+    shown = [column.name for column in [*features, *beside(dataset.schema)] if column.kind not in ("image", *GRAPH)][:_COLUMNS]
     pictures = next((column.name for column in features if column.kind == "image"), None)
     frame = dataset.take(rows[worst], [*shown, *([pictures] if pictures else []), *target.names])
     small = thumbnails(dataset, pictures, rows[worst]) if pictures else [None] * worst.size

@@ -81,6 +81,8 @@ def describe(
     if optimiser not in known:
         raise SettingError(f"the optimiser must be one of {', '.join(known)}; {optimiser!r} was given{did_you_mean(optimiser, known)}")
     shapes = {name: (batch_size, *tensor.shape[1:]) for name, tensor in example_inputs.items()}
+    if "edges" in example_inputs:
+        shapes = _of_graphs(example_inputs, batch_size)
     recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
     timed = [name for name in ("text", "series", "tokens", "place") if name in shapes]
     length = shapes[timed[0]][1] if timed else 0
@@ -98,6 +100,15 @@ def describe(
         )
         return _extended(few, many, lambda a, b: round(a + (b - a) * (length - short) / (long - short)))
     return _update(network, shapes, example_inputs, optimiser, bfloat16)
+
+
+def _of_graphs(example: Mapping[str, Tensor], batch_size: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of a batch of graphs, whose nodes and edges grow with it; of one graph, the nodes asked for."""
+    if "sizes" not in example:
+        return {name: tuple(tensor.shape) for name, tensor in example.items()} | {"rows": (batch_size,)}
+    times = batch_size / max(1, example["sizes"].shape[0])
+    shapes = {name: (round(times * tensor.shape[0]), *tensor.shape[1:]) for name, tensor in example.items()}
+    return shapes | {"edges": (2, round(times * example["edges"].shape[1]))}
 
 
 def _extended(short: Account, long: Account, at: Callable[[int, int], int]) -> Account:

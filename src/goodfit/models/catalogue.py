@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
-from goodfit.models.entries import images, sequences, series, tables, tagging, texts
+from goodfit.models.entries import graphs, images, sequences, series, tables, tagging, texts
+from goodfit.models.entries.graphs import graph_defaults, graph_example
 from goodfit.models.entries.images import RESIDUAL, image_defaults
 from goodfit.models.entries.tables import NO_DROPOUT_FOR_NUMBERS
 from goodfit.models.entries.texts import GRAMS
@@ -30,6 +31,7 @@ CATALOGUE: dict[str, Entry] = {
     **series.ENTRIES,
     **tagging.ENTRIES,
     **sequences.ENTRIES,
+    **graphs.ENTRIES,
 }
 
 
@@ -54,6 +56,10 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     """
     text, image = "text" in kinds, "image" in kinds
     columns = set(kinds) - {"text", "image", "identifier", "constant"}
+    if "neighbours" in kinds:
+        return "graphsage"
+    if "edges" in kinds:
+        return "gin"
     if "source" in kinds:
         return "seq2seq_transformer"
     if "tokens" in kinds:
@@ -123,6 +129,8 @@ def defaults(
             largest=sizing.TABM_LARGEST[preset], depth=settings["depth"], bins=settings["bins"], extra=extra,
         )  # fmt: skip
         settings |= dict(zip(("width", "members", "embedding_dim"), size, strict=True))
+    if "graph" in inputs:
+        settings |= graph_defaults(name, inputs, settings, rows=rows)
     if (image := image_of(inputs)) is not None:
         settings |= image_defaults(name, image, settings, rows=rows, outputs=outputs, time_limit=time_limit, threads=threads, preset=preset)
     return settings
@@ -148,6 +156,8 @@ def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Mod
 def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
     """A batch of the shape that the inputs have, for describing a network."""
     batch: dict[str, Tensor] = {}
+    if "graph" in inputs:
+        return graph_example(inputs["graph"], rows)
     if "numbers" in inputs:
         batch["numbers"] = torch.zeros(rows, len(inputs["numbers"]["names"]))
     if "categories" in inputs:

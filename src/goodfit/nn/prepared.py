@@ -33,4 +33,5 @@ def prepared(tensor: Tensor, name: Hashable, make: Callable[[], _Made]) -> _Made
 
 def traced() -> bool:
     """Whether a transform (torch.compile, torch.export, torch.jit.trace, torch.func) follows the call: it cannot look at numbers."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
+    fake = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None  # tensors of shapes alone
+    return fake or torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()

@@ -85,12 +85,12 @@ def _in_parts(network: nn.Module, batch: Batch, task: Task, settings: StepSettin
         partner = torch.from_numpy(random.permutation(len(batch))).to(batch.rows.device)
     inputs = batch.inputs if partner is None else mix(batch.inputs, partner, share)
     loss = torch.zeros((), device=batch.rows.device)
-    for part in torch.arange(len(batch), device=batch.rows.device).tensor_split(min(settings.accumulate, len(batch))):
+    parts = min(settings.accumulate, len(batch))
+    for part in torch.arange(len(batch), device=batch.rows.device).tensor_split(parts):
         rows = slice(int(part[0]), int(part[-1]) + 1)
+        own = inputs if parts == 1 else {name: tensor[rows] for name, tensor in inputs.items()}  # those of a graph cannot be cut
         with autocast(batch.rows.device, settings.bfloat16):
-            output = run(
-                task, network, laid_out({name: tensor[rows] for name, tensor in inputs.items()}, settings.channels_last), batch.target[rows]
-            )
+            output = run(task, network, laid_out(own, settings.channels_last), batch.target[rows])
         losses = task.loss(output, batch.target[rows])
         if batch.weight is not None:
             losses = losses * batch.weight[rows]

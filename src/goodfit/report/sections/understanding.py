@@ -8,6 +8,7 @@ from typing import Any
 from goodfit.report.markup import Html, code, el, facts, folded, join, section, table
 from goodfit.report.notation import clip, count, is_number, listed, named, percent, words
 from goodfit.report.records import Records
+from goodfit.report.sections.graph import graph
 
 _OPEN = 30  # columns in view; more are folded away
 _MOST = 3_000  # columns on the page at about 200 bytes each; the schema has them all
@@ -33,6 +34,7 @@ def understanding(records: Records) -> Html:
                 ("Fingerprint", code(clip(data["fingerprint"], 24)) if data.get("fingerprint") else None),
             ]
         ),
+        *graph(data.get("graph")),
         *_split(data.get("split")),
         *_notes(data.get("notes") or []),
         *_columns(columns, rows),
