@@ -119,7 +119,9 @@ def judge(encoder: Encoder, label_smoothing: float = 0.0) -> Task:
     return tasks.build(spec | {"score": "smoothed_log_loss" if label_smoothing else "refinement"})
 
 
-def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, keep: Callable[[Recipe], None], progress: Progress) -> Fitted:
+def train_member(
+    run: RunFolder, job: Job, fold: Fold, *, device: torch.device, keep: Callable[[Recipe], None], progress: Progress
+) -> Fitted:
     """Train the network of the job, going on from its checkpoints where there are any.
 
     What the recipe leaves to measurement, precision and rate, is measured; `keep` is given the recipe with them before training begins.
@@ -194,7 +196,7 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
     network.eval()
     now = time.monotonic()
     prediction = predict_rows(
-        network, _ordered(encoded, valid_rows, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
+        network, ordered(encoded, valid_rows, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
     )
     scoring = (time.monotonic() - now) * job.test_rows / max(1, len(valid_rows))
     assert encoded.target is not None
@@ -214,7 +216,7 @@ def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encode
     )
 
 
-def _ordered(encoded: Encoded, rows: np.ndarray, encoder: Encoder, device: torch.device) -> Batches:
+def ordered(encoded: Encoded, rows: np.ndarray, encoder: Encoder, device: torch.device) -> Batches:
     return Batches(encoded, rows, batch_size=rows_at_once(encoder.inputs), seed=0, shuffle=False, device=device, inputs=encoder.inputs)
 
 
@@ -286,7 +288,7 @@ def _evaluation(
     """A function from the network to its metrics on (at most VALID_ROWS of) the validation rows."""
     if len(rows) > VALID_ROWS:
         rows = np.sort(numpy_stream(seed, "split", "evaluation").choice(rows, VALID_ROWS, replace=False))
-    batches = _ordered(encoded, rows, encoder, device)
+    batches = ordered(encoded, rows, encoder, device)
     assert encoded.target is not None
     target = encoded.target[torch.from_numpy(rows)].cpu().numpy()
     own = None if weight is None else weight[rows]

@@ -30,6 +30,8 @@ from goodfit.data.store import Scratch, write_disk
 from goodfit.data.survey import first_row, in_batches
 from goodfit.data.table import HUGE, Table, open_table
 from goodfit.data.target import detect
+from goodfit.data.timeline import choose_time
+from goodfit.data.windows import windowed
 
 _SAMPLES = 64  # blocks of 1 MiB that the fingerprint of a huge file is taken from
 _DEFAULTS = DataPart()
@@ -78,7 +80,9 @@ def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | 
     part = np.repeat(np.array([part for _, part in given], dtype=np.int8), joined.counts) if len(given) > 1 else None
     if settings.split:
         part = given_parts(joined.lazy.select(settings.split).collect(engine="streaming").to_series(), joined.place)
-    kept = _kept(joined, choices, notes)
+    forecast = settings.task == "forecast"
+    choices = choose_time(choices, settings) if forecast else choices
+    kept = None if forecast else _kept(joined, choices, notes)
     store, rows = _stored(joined, choices, kept, scratch)
     schema = Schema(tuple(choice.column for choice in choices.values()))
     dataset = Dataset(
@@ -93,7 +97,7 @@ def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | 
         origin=None if kept is None else np.flatnonzero(kept),
         starts=joined.starts,
     )
-    return _checked(dataset, settings)
+    return _checked(windowed(dataset, settings) if forecast else dataset, settings)
 
 
 def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Path | None = None, huge: int = HUGE) -> Dataset:
@@ -236,7 +240,7 @@ def _choose(
 
     asked = {name: kind for name, kind in settings.kinds.items() if name in roles}
     choices = found(dict(asked))
-    if any(choice.column.role == "feature" for choice in choices.values()) or "target" not in roles.values():
+    if any(choice.column.role == "feature" for choice in choices.values()) or "target" not in roles.values() or settings.task == "forecast":
         return choices
     # Nothing but columns that count rows: then they are what there is to learn from.
     counters = [
@@ -324,7 +328,7 @@ def _checked(dataset: Dataset, settings: DataPart) -> Dataset:
         )
     for one in spec.parts or (spec,):
         for name in one.names:
-            schema = schema.changed(name, kind="number" if one.kind == "regression" else "category", reason=f"the target, {one.kind}")
+            schema = schema.changed(name, kind="number" if one.numeric else "category", reason=f"the target, {one.kind}")
     alike: dict[str, list[str]] = {}
     for label in spec.classes or ():
         if isinstance(label, str):
