@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from goodfit.base.errors import DataError
+from goodfit.base.errors import InputError
 from goodfit.base.recipe import DataPart
 from goodfit.data.course import find_season
 from goodfit.data.dataset import TEST, VALID, Dataset
@@ -162,5 +162,5 @@ def test_other_columns_are_channels_of_the_past() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_forecast(frame: pl.DataFrame, given: dict[str, Any], words: str) -> None:
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(InputError, match=words):
         read(frame, settings=settings(**given))

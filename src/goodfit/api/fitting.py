@@ -107,13 +107,13 @@ def member_seed(seed: int, index: int) -> int:
     return seed if index == 0 else derive(seed, "member", index) % 2**53
 
 
-def judge(encoder: Encoder, label_smoothing: float = 0.0) -> Task:
+def judge(encoder: Encoder, label_smoothing: float = 0.0, loss: str | None = None) -> Task:
     """The task that a network is trained for and judged by on the validation rows.
 
     Classes are judged by their refinement, since the bundle cools the probabilities; with label smoothing by what is trained, since there the
     refinement is best after a few epochs and the accuracy after the last.
     """
-    spec = encoder.target.to_json() | {"label_smoothing": label_smoothing}
+    spec = encoder.target.to_json() | {"label_smoothing": label_smoothing, "loss": loss}
     if spec["kind"] not in ("binary", "multiclass"):
         return tasks.build(spec)
     return tasks.build(spec | {"score": "smoothed_log_loss" if label_smoothing else "refinement"})
@@ -129,7 +129,7 @@ def train_member(
     recipe, encoder, encoded, valid_rows = job.recipe, fold.encoder, fold.encoded, fold.valid_rows
     seed = member_seed(recipe.seed, job.fold)
     seed = derive(seed, "member", "partner") % 2**53 if job.partner else seed
-    task = judge(encoder, recipe.train.label_smoothing)
+    task = judge(encoder, recipe.train.label_smoothing, recipe.train.loss)
     inputs = encoder.inputs
     bins = encoder.bins(recipe.model.bins or 48) if "numbers" in inputs else None
     reseed(torch.device("cpu"), derive(seed, "init"))

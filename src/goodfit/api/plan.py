@@ -71,7 +71,7 @@ HABITS: dict[str, Habit] = {
     "series_lstm": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 60, 60, batch=32),
     "series_gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 60, 60, batch=32),
     # The loss falls fast from the naive forecast, which the network starts as; small steps after that.
-    **dict.fromkeys(("forecast_lstm", "forecast_gru", "forecast_rnn"), Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 20, 20, batch=64)),
+    **dict.fromkeys(("forecast_lstm", "forecast_gru", "forecast_rnn"), Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 40, 40, batch=64)),
     "lstm_tagger": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 8, 8, batch=32),
     "transformer_tagger": Habit("adamw", 1e-3, 1e-2, "cosine", 0.1, 1.0, 8, 8, batch=32),
     "seq2seq_transformer": Habit("adamw", 1e-3, 1e-2, "cosine", 0.1, 1.0, 30, 30, batch=128, label_smoothing=0.1, beta2=0.98),
@@ -108,6 +108,7 @@ _OF_TRAINING = (
     "batch_size",
     "accumulate",
     "label_smoothing",
+    "loss",
     "mixup",
 )  # what a network that is solved for has no use for
 NEVER = 100_000  # the largest patience
@@ -237,7 +238,12 @@ def _resolved(
         changes["optim__clip"] = habit.clip
     if habit.beta2 is not None and optimiser in ("adam", "adamw") and not recipe.given("optim.beta2"):
         changes["optim__beta2"] = habit.beta2
-    if habit.label_smoothing and not recipe.given("train.label_smoothing") and target.kind in ("binary", "multiclass", "sequence"):
+    if (
+        habit.label_smoothing
+        and not recipe.given("train.label_smoothing")
+        and recipe.train.loss is None
+        and target.kind in ("binary", "multiclass", "sequence")
+    ):
         changes["train__label_smoothing"] = habit.label_smoothing
     epochs = recipe.train.epochs
     changes["train__epochs"] = epochs or habit.epochs

@@ -193,6 +193,9 @@ class TrainPart(Part):
         default="auto", description="memory layout of images; auto measures ten steps of each"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    loss: Literal["hinge", "squared_hinge", "insensitive"] | None = Field(
+        default=None, description="what is minimised: hinge for classes, insensitive for numbers; cross-entropy or squares when None"
+    )
     mixup: float = Field(default=0.0, ge=0, le=10, description="parameter of the Beta distribution that mixes pairs of samples; 0 for none")
     members: int | None = Field(
         default=None, ge=1, le=256, description="networks trained with different seeds and validation rows, averaged"

@@ -57,8 +57,9 @@ def choose(timeline: Timeline, known: np.ndarray, settings: DataPart, target: st
         season = 1
     window = max(season, min(window, room))
     if window + horizon > learned:
+        by = f" by a season of {season}" if season > 1 else ""
         raise (SettingError if settings.season or settings.horizon else DataError)(
-            f"a forecast of {horizon} steps by a season of {season} learns from windows of {window} steps and what came after; {target!r} has {learned} known "
+            f"a forecast of {horizon} steps{by} learns from windows of {window} steps and what came after; {target!r} has {learned} known "
             f"values for training (of {longest} steps): give more rows, or a smaller data.season or data.horizon"
         )
     lag = np.abs(_lagged(known, timeline.starts, season))

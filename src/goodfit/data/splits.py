@@ -54,7 +54,8 @@ def split(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) -
             value=settings.valid_fraction,
         )
     if target.course is not None:
-        return Split(*(np.flatnonzero(dataset.part == part) for part in (TRAIN, VALID, TEST)), how_by_time(dataset), "time", True)
+        train, valid, test = (np.flatnonzero(dataset.part == part) for part in (TRAIN, VALID, TEST))
+        return Split(train, valid, test, how_by_time(dataset), "time", True)
     if dataset.part is None:
         divider = _Divider(dataset, target, np.arange(dataset.rows), seed)
         test = divider.take(settings.test_fraction, "test")

@@ -124,7 +124,7 @@ def forecast_record(
         after = windows.ahead(rows[[index]])[windows.time]
         shown.append(
             {
-                "times": [*before.cast(pl.String).to_list(), *after.cast(before.dtype).cast(pl.String).to_list()],
+                "times": _written(before.append(after.cast(before.dtype))),
                 "past": windows.values[origin - back + 1 : origin + 1],
                 "actual": actual[index],
                 "predicted": mean[index],
@@ -187,6 +187,12 @@ def pairs(target: TargetSpec, mean: np.ndarray, encoded: np.ndarray) -> tuple[np
     """Actual and predicted values of all steps that count, at every distance."""
     row, step = np.nonzero(np.isfinite(encoded))
     return encoded[row, step].astype(np.float64) * target.std + target.mean, mean[row, step]
+
+
+def _written(times: pl.Series) -> list[str]:
+    """Times as texts, without what is 0 in all of them."""
+    texts = times.cast(pl.String).str.strip_suffix(".000000")
+    return (texts.str.strip_suffix(" 00:00:00") if texts.str.ends_with(" 00:00:00").all() else texts).to_list()
 
 
 def _by_step(error: np.ndarray) -> list[float | None]:

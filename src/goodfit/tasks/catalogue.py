@@ -11,6 +11,7 @@ from goodfit.tasks import binary, forecast, multiclass, multilabel, regression, 
 from goodfit.tasks.binary import Binary
 from goodfit.tasks.class_metrics import RANKED
 from goodfit.tasks.forecast import Forecast
+from goodfit.tasks.margin import LOSSES, Margin
 from goodfit.tasks.multiclass import Multiclass
 from goodfit.tasks.multilabel import Multilabel
 from goodfit.tasks.regression import Regression
@@ -42,7 +43,7 @@ SCORES: dict[str, dict[str, bool]] = {
 
 
 def build(spec: Mapping[str, Any]) -> Task:
-    """The task of `TargetSpec.to_json()`, to which "label_smoothing" and "score" may be added.
+    """The task of `TargetSpec.to_json()`, to which "label_smoothing", "score" and "loss" (of margin.LOSSES) may be added.
 
     Weights of classes are sample weights and no business of a task. Raises SettingError for a score that the kind of target
     has not, and for label smoothing without classes.
@@ -64,6 +65,12 @@ def build(spec: Mapping[str, Any]) -> Task:
         raise SettingError(
             f"the score of {kind} is one of {', '.join(known)}; {score!r} was given{did_you_mean(score, known)}", value=score
         )
+    if (loss := spec.get("loss")) is not None:
+        if kind not in LOSSES[loss][1]:
+            raise SettingError(f"train.loss={loss} is for {' and '.join(LOSSES[loss][1])}; the target is {kind}: leave it out", value=loss)
+        if smoothing:
+            raise SettingError(f"train.label_smoothing has no effect with train.loss={loss}; leave it out", value=smoothing)
+        return Margin(build({**spec, "loss": None}), loss)
     if kind == "binary":
         return Binary(label_smoothing=smoothing, score=score)
     if kind == "multiclass":

@@ -29,10 +29,8 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
         return _confusion([str(name) for name in confusion["classes"]], confusion["counts"])
     if confusion and confusion.get("pairs") is not None:
         return _pairs(confusion)
-    if target.get("forecast"):
-        return [*forecast(target["forecast"]), *_residuals(residuals["actual"], residuals["predicted"])]
     if residuals and residuals.get("actual"):
-        return _residuals(residuals["actual"], residuals["predicted"])
+        return [*forecast(target.get("forecast") or {}), *_residuals(residuals["actual"], residuals["predicted"])]
     if target.get("kind") == "multilabel":
         return [el("p", "Several labels may hold at once, so there is no confusion matrix; the score of each label stands above.")]
     if target.get("classes"):
