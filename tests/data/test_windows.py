@@ -10,7 +10,7 @@ import pytest
 
 from goodfit.base.errors import InputError
 from goodfit.base.recipe import DataPart
-from goodfit.data.course import find_season
+from goodfit.data.course import find_seasons
 from goodfit.data.dataset import TEST, VALID, Dataset
 from goodfit.data.encode_window import fit as fit_windows
 from goodfit.data.read import read, read_like
@@ -121,13 +121,22 @@ def test_seasons_are_found_under_a_trend(period: int, dates: bool) -> None:
     shape = generator.normal(size=period)
     values = shape[t % period] + 0.3 * generator.normal(size=1200) + 0.02 * t
     steps = Steps("time", 3600 * 10**6, 0) if dates else Steps("number", 1.0, 0.0)
-    assert find_season(values, np.array([0, 1200]), steps) == period
+    assert find_seasons(values, np.array([0, 1200]), steps)[0] == period
+
+
+def test_a_window_of_hours_holds_the_week_that_their_days_differ_in() -> None:
+    generator = np.random.default_rng(0)
+    t = np.arange(3000)
+    values = np.sin(2 * np.pi * t / 24) * np.where((t // 24) % 7 < 5, 1.0, 0.6) + 0.1 * generator.normal(size=3000)
+    course = windows_of(read(hours(3000, values), settings=settings())).course
+    assert (course.season in (24, 168), course.window, course.horizon) == (True, 168, 24)
+    assert windows_of(read(hours(3000, values), settings=settings(season=course.season, horizon=course.horizon))).course == course
 
 
 def test_no_season_in_a_random_walk() -> None:
     walk = np.random.default_rng(0).normal(size=2000).cumsum()
-    assert find_season(walk, np.array([0, 2000]), Steps("time", 3600 * 10**6, 0)) == 1
-    assert find_season(walk, np.array([0, 2000]), Steps("number", 1.0, 0.0)) == 1
+    assert find_seasons(walk, np.array([0, 2000]), Steps("time", 3600 * 10**6, 0)) == (1,)
+    assert find_seasons(walk, np.array([0, 2000]), Steps("number", 1.0, 0.0)) == (1,)
 
 
 def test_other_columns_are_channels_of_the_past() -> None:

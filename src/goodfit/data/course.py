@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from goodfit.base.errors import DataError, SettingError
+from goodfit.base.errors import DataError
 from goodfit.base.recipe import DataPart
 from goodfit.data.steps import Steps
 from goodfit.data.timeline import Timeline
@@ -47,18 +47,20 @@ def choose(timeline: Timeline, known: np.ndarray, settings: DataPart, target: st
     """Horizon, season and window: as given, else by the calendar and the training steps."""
     steps, longest = timeline.steps, int(np.diff(timeline.starts).max())
     learned = max(int((~np.isnan(known[a:b])).sum()) for a, b in pairwise(timeline.starts))
-    season = settings.season or find_season(known, timeline.starts, steps)
+    seasons = find_seasons(known, timeline.starts, steps)
+    season = settings.season or seasons[0]
     horizon = settings.horizon or steps.ahead or (season if season > 1 else _FEW_AHEAD)
     if settings.horizon is None:
         horizon = max(1, min(horizon, learned // 4))
-    window = max(horizon, 2 * season if 2 * season <= _TWO_SEASONS else season, _SHORT if season == 1 else 0)
-    room = max(learned // 2, learned - 4 * horizon)
+    room = max(learned // 2, learned - 4 * horizon)  # what a window may take, so that some are left to learn from
     if season >= room and settings.season is None:
         season = 1
+    others = max((other for other in seasons if other <= _TWO_SEASONS), default=0)  # a week of hours beside their day
+    window = max(horizon, 2 * season if 2 * season <= _TWO_SEASONS else season, others, _SHORT if season == 1 else 0)
     window = max(season, min(window, room))
     if window + horizon > learned:
         by = f" by a season of {season}" if season > 1 else ""
-        raise (SettingError if settings.season or settings.horizon else DataError)(
+        raise DataError(
             f"a forecast of {horizon} steps{by} learns from windows of {window} steps and what came after; {target!r} has {learned} known "
             f"values for training (of {longest} steps): give more rows, or a smaller data.season or data.horizon"
         )
@@ -67,16 +69,16 @@ def choose(timeline: Timeline, known: np.ndarray, settings: DataPart, target: st
     return Course(steps, horizon, window, season, naive)
 
 
-def find_season(values: np.ndarray, starts: np.ndarray, steps: Steps) -> int:
-    """The steps after which the changes from step to step repeat, 1 for none: of the calendar's, where there is one, the shortest of those that
-    correlate about as much as the best.
+def find_seasons(values: np.ndarray, starts: np.ndarray, steps: Steps) -> tuple[int, ...]:
+    """The steps after which the changes from step to step repeat, (1,) for none: first the shortest of those that correlate about as much as the best, then the others of
+    the calendar that correlate at all. Only the calendar's are looked at, where there is one.
 
     Changes, not values: a trend makes all values alike (Box and Jenkins, Time Series Analysis, 1970).
     """
     change = _lagged(values, starts, 1)
     known = np.isfinite(change)
     if known.sum() < 8 or np.nanstd(change) == 0:
-        return 1
+        return (1,)
     change = np.where(known, change - change[known].mean(), np.nan)
     spread = np.nanmean(change**2)
     length = int(np.diff(starts).max())
@@ -91,9 +93,10 @@ def find_season(values: np.ndarray, starts: np.ndarray, steps: Steps) -> int:
                 if value > max(_CORRELATED, 3 / there**0.5):
                     found[lag] = value
     if not found:
-        return 1
+        return (1,)
     best = max(found.values())
-    return next(lag for lag, value in found.items() if value >= 0.9 * best)
+    first = next(lag for lag, value in found.items() if value >= 0.9 * best)
+    return (first, *(lag for lag in found if steps.seasons and lag != first))
 
 
 def _lagged(values: np.ndarray, starts: np.ndarray, lag: int) -> np.ndarray:

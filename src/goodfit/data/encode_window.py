@@ -51,6 +51,7 @@ class WindowEncoder:
         """The windows in these rows (all when None) -> float32 [n, W, C]; folder: as in `Encoder.encode`."""
         windows = dataset.store
         assert isinstance(windows, Windows)
+        assert windows.course.window == self.length
         chosen = np.arange(dataset.rows) if rows is None else np.asarray(rows, np.int64)
         out = allocate("window", (len(chosen), self.length, self.channels), np.float32, folder)
         filled = [windows.filled(name) for name in self.numbers]

@@ -74,6 +74,8 @@ def refuse(dataset: Dataset, settings: DataPart) -> None:
             f"one column is forecast at a time; {listed([c.name for c in targets])} were given: the others are read as inputs unless dropped"
         )
     target = targets[0]
+    if dataset.column(target.name).null_count() == dataset.rows:
+        raise DataError(f"the target {target.name!r} has no value in any row; give rows with a known target", column=target.name)
     if target.kind != "number" and not target.dtype.startswith(("Int", "UInt", "Float")):
         raise DataError(f"a forecast is of numbers; the target {target.name!r} holds others ({target.dtype})", column=target.name)
 
