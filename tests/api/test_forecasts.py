@@ -85,6 +85,8 @@ def test_the_steps_after_the_end(run: gf.Run, table: Path, tmp_path: Path) -> No
     wanted = 3 * np.sin(2 * np.pi * np.arange(700, 724) / 24) + 0.02 * np.arange(700, 724)
     assert np.abs(ahead["prediction"].to_numpy() - wanted).mean() < 1.0
     assert run.predict()["prediction"].to_list() == pytest.approx(ahead["prediction"].to_list())
+    blank = wave(730).with_columns(riders=pl.when(pl.int_range(pl.len()) < 700).then("riders"))
+    assert run.predict(blank)["when"][0] == begin  # rows that wait for their values are what is asked for
     later = run.predict(wave(730).tail(400))
     assert later["when"][0] == dt.datetime(2024, 1, 1) + dt.timedelta(hours=730)
 

@@ -177,7 +177,7 @@ def windowed(dataset: Dataset, settings: DataPart) -> Dataset:
 
 
 def follow(dataset: Dataset, schema: Schema, course: Course, *, truth: bool) -> Dataset:
-    """New rows as windows. truth: every window that has values ahead; else the last of each series, whose steps ahead are to be forecast.
+    """New rows as windows. truth: every window that has values ahead; else of each series the one that ends at its last value.
 
     Raises DataError where no series is as long as a window.
     """
@@ -187,9 +187,8 @@ def follow(dataset: Dataset, schema: Schema, course: Course, *, truth: bool) -> 
     if truth:
         table = _origins(timeline, course, values, np.iinfo(np.int64).min, np.iinfo(np.int64).max)
     else:
-        ends = timeline.starts[1:] - 1
-        ends = ends[np.diff(timeline.starts) >= course.window]
-        ends = ends[_knows(values, ends, course.window)]
+        ends = Filled.of(values, timeline.starts).last[timeline.starts[1:] - 1]  # rows without a value at the end are to be forecast too
+        ends = ends[ends - timeline.starts[:-1] >= course.window - 1]
         table = np.stack([ends, ends + 1, ends + 1], 1)
     if not len(table):
         more = " and what came after it" if truth else ""
