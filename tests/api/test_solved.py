@@ -66,7 +66,7 @@ def check(network: Linear, coef: np.ndarray, intercept: Any) -> None:
 CASES: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "ridge, numbers": ("value", ("model.name=ridge", "model.penalty=5.0"), Ridge(alpha=5.0)),
     "lasso, numbers": ("value", ("model.name=lasso", "model.penalty=0.05"), Lasso(alpha=0.05, tol=1e-10)),
-    "svm, numbers": ("value", ("model.name=svm", "model.penalty=2.0", "model.epsilon=0.3"), SVR(kernel="linear", C=0.5, epsilon=0.3, tol=1e-9)),
+    "svm, numbers": ("value", ("model.name=svm", "model.penalty=2.0", "model.tube=0.3"), SVR(kernel="linear", C=0.5, epsilon=0.3, tol=1e-9)),
     "ridge, two classes": ("class", ("model.name=ridge", "model.penalty=1.0"), LogisticRegression(C=1.0, tol=1e-9, max_iter=10_000)),
     "ridge, classes": ("level", ("model.name=ridge", "model.penalty=10.0"), LogisticRegression(C=0.1, tol=1e-9, max_iter=10_000)),
     "svm, two classes": ("class", ("model.name=svm", "model.penalty=1.0"), SVC(kernel="linear", C=1.0, tol=1e-9)),
@@ -141,9 +141,9 @@ def test_in_scikit_learns_clothes() -> None:
         ("value", ("model.name=ridge", "optim.lr=0.1"), r"optim\.lr has no effect on ridge"),
         ("value", ("model.name=lasso", "train.epochs=3"), r"train\.epochs has no effect on lasso"),
         ("value", ("model.name=svm", "model.penalty=0"), "the penalty of svm must be above 0"),
-        ("value", ("model.name=ridge", "model.epsilon=0.2"), "epsilon"),
+        ("value", ("model.name=ridge", "model.tube=0.2"), "tube"),
         ("value", ("model.name=svm", "model.loss=hinge"), r"model\.loss has no effect on numbers"),
-        ("class", ("model.name=svm", "model.epsilon=0.2"), r"model\.epsilon has no effect on classes"),
+        ("class", ("model.name=svm", "model.tube=0.2"), r"model\.tube has no effect on classes"),
         ("value", ("model.name=linear", "model.penalty=1"), "penalty"),
     ],
 )

@@ -125,7 +125,7 @@ def test_every_setting_has_an_effect(name: str) -> None:
             "bins",
             "penalty",
             "loss",
-            "epsilon",
+            "tube",
         ):  # counts that the encoder reads, see below; what solvers read, see tests/api/test_solved
             assert seen(base) != seen({**base, setting: other[setting]}), setting
 

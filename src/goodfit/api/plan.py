@@ -271,7 +271,7 @@ def _solved(
     without += [f"train.{field}" for field in _OF_TRAINING if recipe.given(f"train.{field}") and getattr(recipe.train, field) is not None]
     if without:
         raise SettingError(f"{without[0]} has no effect on {name}, whose weights are solved for; leave it out", value=without[0])
-    idle, kind = ("loss", "numbers") if target.numeric else ("epsilon", "classes")
+    idle, kind = ("loss", "numbers") if target.numeric else ("tube", "classes")
     if getattr(recipe.model, idle) is not None:
         raise SettingError(f"model.{idle} has no effect on {kind}; leave it out", value=getattr(recipe.model, idle))
     changes = {f"model__{key}": value for key, value in settings.items() if key != idle}

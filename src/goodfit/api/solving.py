@@ -118,13 +118,13 @@ def solve(
 ) -> Solution:
     """The optimum of the network `name` for the encoded rows x [n, F] and targets y [n].
 
-    settings: penalty, and of svm the loss (classes) or epsilon (numbers). What is minimised, each solver says.
+    settings: penalty, and of svm the loss (classes) or the tube (numbers). What is minimised, each solver says.
     """
     penalty = float(settings["penalty"])
     if target.kind == "regression":
         y = y.double()
         if name == "svm":
-            return svr(x, y, penalty=penalty, epsilon=float(settings["epsilon"]), weight=weight, stop=stop)
+            return svr(x, y, penalty=penalty, epsilon=float(settings["tube"]), weight=weight, stop=stop)
         return (
             ridge(x, y, penalty=penalty, weight=weight) if name == "ridge" else lasso(x, y, penalty=penalty, weight=weight, stop=stop)
         )  # fmt: skip

@@ -125,9 +125,7 @@ class ModelPart(Part):
         json_schema_extra={"log": True, "search": [1e-3, 1e3]},
     )
     loss: Literal["hinge", "squared_hinge"] | None = Field(default=None, description="what an svm of classes minimises")
-    epsilon: float | None = Field(
-        default=None, ge=0, le=1e6, description="standard deviations that an svm of numbers may be off for nothing"
-    )
+    tube: float | None = Field(default=None, ge=0, le=1e6, description="standard deviations that an svm of numbers may be off for nothing")
     positions: Literal["learned", "sine", "rotary"] | None = Field(default=None, description="how tokens know their place")
 
 

@@ -42,7 +42,7 @@ ENTRIES: dict[str, Entry] = {
         {
             "penalty": _PENALTY,
             "loss": Setting("hinge", "the original; squared_hinge is scikit-learn's LinearSVC"),
-            "epsilon": Setting(0.1, "of numbers: standard deviations that an error may have for nothing; scikit-learn's"),
+            "tube": Setting(0.1, "of numbers: standard deviations that an error may have for nothing; scikit-learn's"),
         },
         "a linear support vector machine: the widest margin between classes, or the flattest line near numbers",
         "Cortes and Vapnik 1995; Drucker et al. 1996",
