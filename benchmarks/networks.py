@@ -5,7 +5,10 @@
 JapaneseVowels: its own split. CMUdict: its own split; a word is right where any of its pronunciations is said, and its phone errors are those against
 the nearest of them, over that one's phones. Brown: 57,340 tagged sentences, the last 5,734 of RandomState(0).permutation held out. mnist_5k: 4,000 pictures to
 train, 1,000 to test (stratified, random_state 0). wordnet_verbs: its own masks. esol: 820 molecules to train, 205 to test (the first four fifths of
-RandomState(0).permutation, and the rest). What is measured lies in results/networks.json; a run that was stopped goes on where it was.
+RandomState(0).permutation, and the rest). co2 and bikeshare: the last fifth of the steps is the test, and each of its steps
+is forecast from every one of the 52 weeks or 24 hours before it; the goal, which the mean absolute error must lie below, is the seasonal naive forecast on the same
+steps, the value 52 weeks or 24 hours before (gaps bridged). At the furthest distance alone the naive forecast is the same; the network's is in the run's analysis.json
+(targets, forecast, by_step). What is measured lies in results/networks.json; a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -42,6 +45,16 @@ def brown(data: Path, folder: Path) -> list[str]:
     for part, rows in (("train", order[:-5734]), ("test", order[-5734:])):
         (folder / f"{part}.jsonl").write_text("".join(json.dumps(sentences[i]) + "\n" for i in rows))
     return [str(folder / "train.jsonl"), "--target", "tags", "--test", str(folder / "test.jsonl")]
+
+
+def weeks(data: Path, folder: Path) -> list[str]:
+    """Carbon dioxide, week by week."""
+    return [str(data / "series/co2.csv"), "--target", "co2", "--task", "forecast", "--set", "data.test_fraction=0.2"]
+
+
+def bikes(data: Path, folder: Path) -> list[str]:
+    """Riders, hour by hour; the weather is read up to the moment of the forecast."""
+    return [str(data / "tables/bikeshare.csv.gz"), "--target", "bikers", "--task", "forecast", "--set", "data.test_fraction=0.2"]
 
 
 def digits(data: Path, folder: Path) -> list[str]:
@@ -123,6 +136,10 @@ CASES: dict[str, Case] = {
     "transformer_tagger/Brown": Case(brown, "accuracy", 0.965, "10m"),
     "attention_rnn/CMUdict": Case(cmudict, "word_error_rate", 0.32, "15m", judge=pronounced),
     "seq2seq_transformer/CMUdict": Case(cmudict, "word_error_rate", 0.32, "15m", judge=pronounced),
+    "forecast_lstm/co2": Case(weeks, "mean_absolute_error", 1.650, "5m"),
+    "forecast_gru/co2": Case(weeks, "mean_absolute_error", 1.650, "5m"),
+    "forecast_lstm/bikeshare": Case(bikes, "mean_absolute_error", 52.7, "10m"),
+    "forecast_gru/bikeshare": Case(bikes, "mean_absolute_error", 52.7, "10m"),
     "lenet5/mnist_5k": Case(digits, "accuracy", None, "5m"),
     "vgg/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),
     "resnet20/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),

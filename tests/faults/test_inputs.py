@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test modules by
 
 from cases import CASES as CASES_OF_TABLES
 from cases import ON_RUN, PREDICT, Case
+from cases_of_forecasts import CASES_OF_FORECASTS
 from cases_of_graphs import CASES_OF_GRAPHS
 from cases_of_kinds import CASES_OF_KINDS
 from damage import DAMAGES, WITNESS
@@ -30,7 +31,7 @@ from graph_inputs import BUILDERS as GRAPHS
 from make_inputs import BUILDERS as TABLES
 
 BUILDERS = TABLES | GRAPHS
-CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS, *CASES_OF_GRAPHS]
+CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS, *CASES_OF_GRAPHS, *CASES_OF_FORECASTS]
 INPUTS = Path(__file__).parent / "inputs"
 KINDS = {"call", "data", "setting", "bundle", "checkpoint", "storage", "missing-extra", "training", "input"}
 LONGEST = 600  # characters of a sentence, paths included
@@ -72,7 +73,7 @@ def place(case: Case, work: Path, sound_run: Path) -> list[str]:
         DAMAGES[case.name](work / "run")
     paths = {"in": str(given), "out": str(work / "out"), "run": str(work / "run"), "sound": str(work / "sound" / "data.csv")}
     words = [word.format(**paths) if "{" in word else word for word in shlex.split(case.call)]
-    return words + tiny(words, linear=case not in [*CASES_OF_KINDS, *CASES_OF_GRAPHS])
+    return words + tiny(words, linear=case in CASES_OF_TABLES)
 
 
 def tiny(words: list[str], *, linear: bool = True) -> list[str]:

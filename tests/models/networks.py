@@ -17,16 +17,20 @@ IMAGE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 12, "
 SERIES: dict[str, Any] = {"series": {"columns": ["s"], "channels": 2, "length": 7}}
 TOKENS: dict[str, Any] = {"tokens": {"column": "w", "vocabulary": 30, "alphabet": 20, "letters": 5, "length": 6}}
 SOURCE: dict[str, Any] = {"source": {"column": "q", "vocabulary": 20, "length": 6}}
+WINDOW: dict[str, Any] = {"window": {"columns": ["v", "u"], "length": 7, "channels": 4, "plain": 2, "horizon": 4, "season": 3}}
 GRAPH: dict[str, Any] = {
     "graph": {"rows": "graphs", "columns": ["g"], "features": 5, "words": 0, "edge_features": 2, "nodes": 4, "edges": 6}
 }
 TABLE = NUMBERS | CATEGORIES
-ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | GRAPH
+ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | WINDOW | GRAPH
 SMALL = {"width": 8, "members": 3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "linear": ("linear", TABLE | TEXT | IMAGE, {}),
     "linear, numbers": ("linear", NUMBERS, {}),
+    "ridge": ("ridge", TABLE, {}),
+    "lasso": ("lasso", NUMBERS, {"penalty": 0.1}),
+    "svm": ("svm", CATEGORIES, {"penalty": 1.0, "loss": "squared_hinge"}),
     "mlp": ("mlp", TABLE | IMAGE, {"width": 8}),
     "mlp, batch norm": ("mlp", TABLE, {"width": 8, "norm": "batch", "activation": "silu", "dropout": 0.0}),
     "mlp, layer norm": ("mlp", TABLE, {"width": 8, "norm": "layer", "activation": "selu", "embedding": "piecewise"}),
@@ -62,6 +66,9 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "series_rnn": ("series_rnn", SERIES, {"width": 5, "depth": 1, "bidirectional": False}),
     "series_lstm": ("series_lstm", SERIES, {"width": 5}),
     "series_gru": ("series_gru", SERIES, {"width": 5}),
+    "forecast_rnn": ("forecast_rnn", WINDOW, {"width": 5}),
+    "forecast_lstm": ("forecast_lstm", WINDOW, {"width": 5, "depth": 2, "bidirectional": True}),
+    "forecast_gru": ("forecast_gru", {"window": WINDOW["window"] | {"season": 1}}, {"width": 5}),
     "lstm_tagger": ("lstm_tagger", TOKENS, {"width": 5, "embedding_dim": 6}),
     "lstm_tagger, chain": ("lstm_tagger", TOKENS, {"width": 5, "embedding_dim": 6, "crf": True}),
     "transformer_tagger": ("transformer_tagger", TOKENS, {"width": 8, "heads": 2, "embedding_dim": 6}),
@@ -108,6 +115,8 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
     if "series" in inputs:
         made["series"] = torch.randn(rows, 7, 2, generator=generator)
         made["lengths"] = torch.randint(1, 8, (rows,), generator=generator)
+    if "window" in inputs:
+        made["window"] = torch.randn(rows, 7, 4, generator=generator)
     if "source" in inputs:
         read = torch.randint(2, 20, (rows, 6), generator=generator, dtype=torch.int32)
         made["source"] = torch.where(torch.arange(6) < torch.randint(1, 7, (rows, 1), generator=generator), read, 0).to(torch.int32)

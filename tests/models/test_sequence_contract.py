@@ -67,7 +67,7 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
         return torch.randint(low, high, shape, generator=generator)
 
     if kind == "window":
-        return {"series": torch.randn(rows, 7, 3, generator=generator)}
+        return {"window": torch.randn(rows, 7, 3, generator=generator)}
     if kind == "series":
         return {"series": torch.randn(rows, 9, 3, generator=generator), "lengths": below(10, rows, low=1)}
     if kind == "words":

@@ -50,7 +50,7 @@ def test_forecasters_start_as_naive_forecasts() -> None:
         ("season", 1, series[:, 6:, :2].expand(2, 5, 2)),
     ]:
         network = SeriesForecaster(3, 5, targets=2, start=start, season=season, width=4).double().eval()
-        torch.testing.assert_close(network(series=series).unflatten(1, (5, 2)), wanted, msg=f"{start}, {season}")
+        torch.testing.assert_close(network(window=series).unflatten(1, (5, 2)), wanted, msg=f"{start}, {season}")
 
 
 def test_a_normalised_forecast_moves_with_the_level_and_the_scale() -> None:
@@ -59,18 +59,40 @@ def test_a_normalised_forecast_moves_with_the_level_and_the_scale() -> None:
     nn.init.normal_(network.head.weight)
     series = torch.randn(3, 9, 2, dtype=torch.float64)
     level, scale = torch.tensor([500.0, -3.0]).double(), torch.tensor([40.0, 7.0]).double()
-    wanted = network(series=series).unflatten(1, (4, 2)) * scale + level
-    found = network(series=series * scale + level).unflatten(1, (4, 2))
+    wanted = network(window=series).unflatten(1, (4, 2)) * scale + level
+    found = network(window=series * scale + level).unflatten(1, (4, 2))
     torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)  # but for the 1e-5 beside the variance
     plain = SeriesForecaster(2, 4, targets=2, width=5, normalise=False).double().eval()
     plain.load_state_dict(network.state_dict())
-    assert not torch.allclose(plain(series=series * scale + level).unflatten(1, (4, 2)), wanted, rtol=1e-2)
+    assert not torch.allclose(plain(window=series * scale + level).unflatten(1, (4, 2)), wanted, rtol=1e-2)
+
+
+def test_plain_channels_are_read_as_they_are() -> None:
+    torch.manual_seed(0)
+    network = SeriesForecaster(3, 4, plain=1, length=9, width=5).double().eval()
+    for part in (network.head, network.straight):
+        nn.init.normal_(part.weight)
+    window = torch.randn(2, 9, 3, dtype=torch.float64)
+    moved = window * torch.tensor([3.0, 0.2, 1.0]).double() + torch.tensor([50.0, -3.0, 0.0]).double()
+    torch.testing.assert_close(network(window=moved), 3 * network(window=window) + 50, rtol=1e-3, atol=1e-3)
+    flagged = window + torch.tensor([0.0, 0.0, 1.0]).double()
+    assert not torch.allclose(network(window=flagged), network(window=window), rtol=1e-2)
+
+
+def test_the_straight_part_is_a_linear_map_of_the_scaled_window() -> None:
+    torch.manual_seed(0)
+    network = SeriesForecaster(2, 3, start="zero", normalise=False, length=6, width=4).double().eval()
+    nn.init.normal_(network.straight.weight)
+    window = torch.randn(5, 6, 2, dtype=torch.float64)
+    torch.testing.assert_close(network(window=window), window[:, :, 0] @ network.straight.weight.T)
+    with pytest.raises(InputError, match=r"forecaster expects \[B, 6, 2\] and got \[5, 4, 2\]"):
+        network(window=window[:, :4])
 
 
 def test_a_constant_window_goes_on() -> None:
     network = SeriesForecaster(1, 3, width=4)
     nn.init.normal_(network.head.weight)
-    out = network(series=torch.full((1, 6, 1), 1e3))
+    out = network(window=torch.full((1, 6, 1), 1e3))
     assert (out - 1e3).abs().max() < 1
 
 
@@ -83,7 +105,7 @@ def test_a_wave_is_learned() -> None:
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     losses = []
     for _ in range(80):
-        loss = (network(series=series) - coming).square().mean()
+        loss = (network(window=series) - coming).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -129,4 +151,4 @@ def test_wrong_shapes_are_named() -> None:
     with pytest.raises(InputError, match=r"series network's lengths expects \[B\] and got \[2, 1\]"):
         SeriesRNN(3, 2)(series=torch.zeros(2, 5, 3), lengths=torch.ones(2, 1))
     with pytest.raises(InputError, match=r"forecaster expects \[B, 4 or more, 3\] and got \[2, 3, 3\]"):
-        SeriesForecaster(3, 2, start="season", season=4)(series=torch.zeros(2, 3, 3))
+        SeriesForecaster(3, 2, start="season", season=4)(window=torch.zeros(2, 3, 3))

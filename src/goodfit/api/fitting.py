@@ -107,19 +107,21 @@ def member_seed(seed: int, index: int) -> int:
     return seed if index == 0 else derive(seed, "member", index) % 2**53
 
 
-def judge(encoder: Encoder, label_smoothing: float = 0.0) -> Task:
+def judge(encoder: Encoder, label_smoothing: float = 0.0, loss: str | None = None) -> Task:
     """The task that a network is trained for and judged by on the validation rows.
 
     Classes are judged by their refinement, since the bundle cools the probabilities; with label smoothing by what is trained, since there the
     refinement is best after a few epochs and the accuracy after the last.
     """
-    spec = encoder.target.to_json() | {"label_smoothing": label_smoothing}
+    spec = encoder.target.to_json() | {"label_smoothing": label_smoothing, "loss": loss}
     if spec["kind"] not in ("binary", "multiclass"):
         return tasks.build(spec)
     return tasks.build(spec | {"score": "smoothed_log_loss" if label_smoothing else "refinement"})
 
 
-def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, keep: Callable[[Recipe], None], progress: Progress) -> Fitted:
+def train_member(
+    run: RunFolder, job: Job, fold: Fold, *, device: torch.device, keep: Callable[[Recipe], None], progress: Progress
+) -> Fitted:
     """Train the network of the job, going on from its checkpoints where there are any.
 
     What the recipe leaves to measurement, precision and rate, is measured; `keep` is given the recipe with them before training begins.
@@ -127,7 +129,7 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
     recipe, encoder, encoded, valid_rows = job.recipe, fold.encoder, fold.encoded, fold.valid_rows
     seed = member_seed(recipe.seed, job.fold)
     seed = derive(seed, "member", "partner") % 2**53 if job.partner else seed
-    task = judge(encoder, recipe.train.label_smoothing)
+    task = judge(encoder, recipe.train.label_smoothing, recipe.train.loss)
     inputs = encoder.inputs
     bins = encoder.bins(recipe.model.bins or 48) if "numbers" in inputs else None
     reseed(torch.device("cpu"), derive(seed, "init"))
@@ -194,7 +196,7 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
     network.eval()
     now = time.monotonic()
     prediction = predict_rows(
-        network, _ordered(encoded, valid_rows, recipe, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
+        network, ordered(encoded, valid_rows, recipe, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
     )
     scoring = (time.monotonic() - now) * job.test_rows / max(1, len(valid_rows))
     assert encoded.target is not None
@@ -213,7 +215,7 @@ def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encode
     )  # fmt: skip
 
 
-def _ordered(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, device: torch.device) -> Batches:
+def ordered(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, device: torch.device) -> Batches:
     return feed.in_order(encoded, rows, inputs=encoder.inputs, device=device, layers=recipe.model.depth)
 
 
@@ -286,7 +288,7 @@ def _evaluation(
     """A function from the network to its metrics on (at most VALID_ROWS of) the validation rows."""
     if len(rows) > VALID_ROWS:
         rows = np.sort(numpy_stream(seed, "split", "evaluation").choice(rows, VALID_ROWS, replace=False))
-    batches = _ordered(encoded, rows, recipe, encoder, device)
+    batches = ordered(encoded, rows, recipe, encoder, device)
     assert encoded.target is not None
     target = encoded.target[torch.from_numpy(rows)].cpu().numpy()
     own = None if weight is None else weight[rows]

@@ -20,6 +20,7 @@ from goodfit.data.dataset import Dataset
 from goodfit.data.splits import Split
 from goodfit.evaluation.analysis import analyse
 from goodfit.evaluation.calibration import interval
+from goodfit.evaluation.forecasts import half_widths as forecast_widths
 from goodfit.evaluation.ledger import open_test, openings
 from goodfit.tasks.cooling import temperature
 
@@ -31,10 +32,13 @@ def half_widths(data: Dataset, fitted: list[Fitted]) -> dict[str, float]:
     """For each regression target, half the width of an interval that holds COVERAGE of new rows.
 
     Split conformal on the validation rows, which decided only when to stop. With folds, each row is judged by the member
-    that did not learn from it.
+    that did not learn from it. Of a forecast, each of the steps ahead has its own, by its number.
     """
     target = fitted[0].member.encoder.target
     blended = _blended(fitted)
+    if target.kind == "forecast":  # all networks have the same validation rows
+        mean = np.mean([prediction["mean"] for _, prediction in blended], axis=0)
+        return forecast_widths(target, mean, blended[0][0].target, COVERAGE)
     widths = {}
     for part in target.parts or (target,):
         if part.kind != "regression":

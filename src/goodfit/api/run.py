@@ -61,9 +61,14 @@ class Run:
         """One record per evaluation."""
         return RunFolder(self.folder).lines("history.jsonl")
 
-    def predict(self, source: Any, *, device: str = "cpu") -> Any:
-        """Predictions as a polars frame, one row per row of `source`: `prediction`, `probability_<class>` or `low`/`high`."""
-        return self.bundle.predict(source, device=device)
+    def predict(self, source: Any = None, *, device: str = "cpu") -> Any:
+        """Predictions as a polars frame, one row per row of `source`: `prediction`, `probability_<class>` or `low`/`high`.
+
+        Of a forecast, one row per step after the end of `source`, or of the training file when None.
+        """
+        from goodfit.api.scoring import predict
+
+        return predict(self, source, device=device)
 
     def evaluate(self, source: Any = None, *, device: str = "cpu") -> dict[str, Any]:
         """{"metrics": {name: {value, low, high}}, "rows": n} on labelled rows; None opens the sealed test set again."""

@@ -29,16 +29,28 @@ LARGEST_BATCH = 1_048_576  # as train.batch_size
 _WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".jsonl": "write_ndjson", ".ndjson": "write_ndjson"}
 
 
-def predict(run: str | Path | Run, source: Any, *, device: str | None = None) -> pl.DataFrame:
-    """Predictions for every row of `source`: `prediction`, and `probability_<class>` or `low` and `high`."""
-    return _bundle(run).predict(source, device=device or "cpu")
+def predict(run: str | Path | Run, source: Any = None, *, device: str | None = None) -> pl.DataFrame:
+    """Predictions for every row of `source`: `prediction`, and `probability_<class>` or `low` and `high`.
+
+    Of a forecast, the steps that follow on `source`, or on the rows that the run was trained on where it is None.
+    """
+    bundle = _bundle(run)
+    source = _trained_on(run, bundle) if source is None else source
+    return bundle.predict(source, device=device or "cpu")
 
 
 def predict_file(
-    run: str | Path, source: str | Path, out: str | Path | None = None, *, device: str | None = None, progress: Progress | None = None
+    run: str | Path,
+    source: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    device: str | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Path, int]:
-    """Predict a file and write CSV, Parquet or JSON lines, by the ending of `out`; returns its path and the rows."""
+    """Predict a file and write CSV, Parquet or JSON lines, by the ending of `out`; returns its path and the rows. source: see `predict`."""
     progress = progress or Silent()
+    bundle = _bundle(run)
+    source = _trained_on(run, bundle) if source is None else source
     path = Path(out) if out is not None else Path(f"{Path(source).name.split('.')[0]}.predictions.csv")
     if path.exists() and isinstance(source, str | Path) and Path(source).exists() and path.samefile(source):
         raise InputError(f"--out must not be the file of the rows themselves; give a name other than {path.name}", file=path)
@@ -46,7 +58,6 @@ def predict_file(
         raise InputError(f"--out must end in {', '.join(_WRITERS)}; {path.name} was given", file=path)
     if not path.parent.is_dir():
         raise InputError(f"the folder of --out must exist; {path.parent} does not", file=path)
-    bundle = _bundle(run)
     progress.stage("reading")
     data = bundle.read(source)
     for note in data.notes:
@@ -67,6 +78,17 @@ def predict_file(
     return path, frame.height
 
 
+def _trained_on(run: str | Path | Run, bundle: Bundle) -> str:
+    """The file whose end a forecast goes on from where no rows are given. Raises InputError where there is none."""
+    folder = run.folder if isinstance(run, Run) else Path(run)
+    if bundle.target.course is None:
+        raise InputError("predicting needs rows: give a file with the columns of the training data")
+    source = RunFolder(folder).about.get("source") if (folder / "run.json").is_file() else None
+    if source is None:
+        raise InputError("nobody knows the rows that were trained on here; give the rows that the forecast is to follow", file=folder)
+    return str(source)
+
+
 def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """{"metrics": {name: {value, low, high}}, "rows": n} with 95 % bootstrap intervals.
 
@@ -84,7 +106,7 @@ def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = 
             progress.say(f"the sealed test set has now been opened {count} times; choosing by its score makes the score too good")
     else:
         progress.stage("reading")
-        data = bundle.read(source)
+        data = bundle.read(source, truth=True)
         for note in data.notes:
             progress.say(note.message)
         rows = np.arange(data.rows)

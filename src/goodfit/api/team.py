@@ -19,8 +19,9 @@ from typing import Any
 
 import torch
 
-from goodfit.api.fitting import Fitted, Fold, Job, fit_member
+from goodfit.api.fitting import Fitted, Fold, Job
 from goodfit.api.folder import RunFolder
+from goodfit.api.member import fit_member
 from goodfit.api.worker import RECIPE, save_fold
 from goodfit.base import errors
 from goodfit.base.errors import TrainingError, WorkerError

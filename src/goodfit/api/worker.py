@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from goodfit.api.computing import computing
-from goodfit.api.fitting import Fold, Job, fit_member
+from goodfit.api.fitting import Fold, Job
 from goodfit.api.folder import RunFolder
+from goodfit.api.member import fit_member
 from goodfit.base.errors import GoodfitError
 from goodfit.base.files import plain, read_json, read_tensors, write_bytes, write_json, write_tensors
 from goodfit.base.recipe import Recipe

@@ -56,8 +56,8 @@ class Part(BaseModel):
 
 class DataPart(Part):
     target: Names = Field(default=(), description="column or columns to predict")
-    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence"] | None = Field(
-        default=None, description="found from the target when None"
+    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "forecast"] | None = Field(
+        default=None, description="found from the target when None; forecast must be asked for"
     )
     kinds: dict[
         str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens", "nodes", "edges"]
@@ -67,7 +67,9 @@ class DataPart(Part):
     weight: str | None = Field(default=None, description="column of sample weights, not negative")
     split: str | None = Field(default=None, description="column that says train, valid or test for each row")
     group: str | None = Field(default=None, description="column whose rows must stay in one part")
-    time: str | None = Field(default=None, description="column to split by: the latest rows are the test set")
+    time: str | None = Field(default=None, description="column to split by: the latest rows are the test set; when it is, in a forecast")
+    horizon: int | None = Field(default=None, ge=1, le=10_000, description="steps to forecast; by the calendar or the season when None")
+    season: int | None = Field(default=None, ge=1, le=10_000, description="steps after which a series repeats, 1 for none; found when None")
     valid_fraction: float = Field(default=0.15, gt=0, lt=0.9, description="share of the rows for validation")
     test_fraction: float = Field(default=0.15, ge=0, lt=0.9, description="share of the rows for the sealed test set; 0 for none")
     balance: Literal["none", "classes"] = Field(default="none", description="weight classes by the inverse of their frequency")
@@ -119,6 +121,15 @@ class ModelPart(Part):
         description="how places become one: after convolutions none, max or mean; of tokens mean or a class token; of a graph's nodes mean, sum or max",
     )
     patch: int | None = Field(default=None, ge=1, le=256, description="pixels between the tokens of an image")
+    penalty: float | None = Field(
+        default=None,
+        ge=0,
+        le=1e12,
+        description="of ridge, lasso and svm: alpha of least squares, 1/C of classes; by the validation rows when None",
+        json_schema_extra={"log": True, "search": [1e-3, 1e3]},
+    )
+    loss: Literal["hinge", "squared_hinge"] | None = Field(default=None, description="what an svm of classes minimises")
+    tube: float | None = Field(default=None, ge=0, le=1e6, description="standard deviations that an svm of numbers may be off for nothing")
     positions: Literal["learned", "sine", "rotary"] | None = Field(default=None, description="how tokens know their place")
 
 
@@ -184,6 +195,9 @@ class TrainPart(Part):
         default="auto", description="memory layout of images; auto measures ten steps of each"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    loss: Literal["hinge", "squared_hinge", "insensitive"] | None = Field(
+        default=None, description="what is minimised: hinge for classes, insensitive for numbers; cross-entropy or squares when None"
+    )
     mixup: float = Field(default=0.0, ge=0, le=10, description="parameter of the Beta distribution that mixes pairs of samples; 0 for none")
     members: int | None = Field(
         default=None, ge=1, le=256, description="networks trained with different seeds and validation rows, averaged"

@@ -167,6 +167,8 @@ def bound(name: str) -> Bound | None:
 
 # A setting, the setting that decides whether it has an effect, and the values with which it has. None: not yet chosen.
 _EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "data.horizon": ("data.task", ("forecast",)),
+    "data.season": ("data.task", ("forecast",)),
     "optim.momentum": ("optim.name", (None, "sgd", "rmsprop", "muon")),
     "optim.nesterov": ("optim.name", (None, "sgd", "muon")),
     "optim.beta1": ("optim.name", (None, "adam", "adamw", "muon")),

@@ -32,6 +32,7 @@ from goodfit.data.encoder import Encoder
 from goodfit.data.read import read_like
 from goodfit.data.target import TargetSpec
 from goodfit.data.unlabelled import has_gaps
+from goodfit.data.windows import Windows, as_features, follow
 from goodfit.models import catalogue
 from goodfit.tasks import catalogue as tasks
 from goodfit.tasks.cooling import cooled
@@ -111,18 +112,28 @@ class Bundle:
             decoded[key] = cooled(decoded[key], temperature).astype(decoded[key].dtype)
         return decoded
 
-    def read(self, source: Any) -> Dataset:
-        """Rows in the form that the bundle was trained on; raises DataError for a column that is missing or of another type."""
-        return source if isinstance(source, Dataset) else read_like(source, self.schema)
+    def read(self, source: Any, *, truth: bool = False) -> Dataset:
+        """Rows in the form that the bundle was trained on; raises DataError for a column that is missing or of another type.
+
+        truth: of a forecast, all windows whose steps ahead are known, rather than the last ones.
+        """
+        if isinstance(source, Dataset):
+            return source
+        if self.target.course is not None:
+            return follow(read_like(source, as_features(self.schema)), self.schema, self.target.course, truth=truth)
+        return read_like(source, self.schema)
 
     def predict(self, source: Any, *, device: str | torch.device = "cpu") -> pl.DataFrame:
-        """One row per input row: `prediction`, `probability_<class>` for classes, `low` and `high` for regression."""
+        """One row per input row: `prediction`, `probability_<class>` for classes, `low` and `high` for regression. Of a forecast, one per step ahead, with its
+        time."""
         data = self.read(source)
         return self.frame(self.decoded(data, device=device), data)
 
     def frame(self, decoded: Mapping[str, np.ndarray], data: Dataset) -> pl.DataFrame:
         """Decoded predictions of the rows of `data` as a user reads them. Several targets: the columns are prefixed by `<target>_`. Tags
         stand beside their tokens."""
+        if isinstance(data.store, Windows):
+            return self._ahead(decoded["mean"].astype(np.float64), data.store)
         if self.target.kind == "tagging":
             name = next(column.name for column in self.schema.features if column.kind == "tokens")
             tokens = data.column(name).fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
@@ -135,6 +146,15 @@ class Bundle:
             own = {name.partition("/")[2]: values for name, values in decoded.items() if name.rpartition("/")[0] == part.names[0]}
             columns |= self._columns(part, own, f"{part.names[0]}_")
         return pl.DataFrame(columns)
+
+    def _ahead(self, mean: np.ndarray, windows: Windows) -> pl.DataFrame:
+        """A row for each step ahead of each window: group, time, prediction, low and high."""
+        frame = windows.ahead(np.arange(len(mean))).with_columns(pl.Series("prediction", mean.ravel()))
+        half = [self.half_widths.get(str(step + 1)) for step in range(mean.shape[1])]
+        if None in half:
+            return frame
+        width = pl.Series(np.tile(np.array(half, np.float64), len(mean)))
+        return frame.with_columns(low=pl.col("prediction") - width, high=pl.col("prediction") + width)
 
     def _columns(self, target: TargetSpec, decoded: Mapping[str, np.ndarray], prefix: str) -> dict[str, Any]:
         if target.kind == "regression":

@@ -58,7 +58,7 @@ def train(
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
     source: Annotated[str | None, typer.Option(help="Column to read where sequences are written, such as a word for its phones.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, multilabel, regression, tagging or sequence; found when not given.")
+        str | None, typer.Option(help="binary, multiclass, multilabel, regression, tagging or sequence, found when not given; or forecast.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
     sets: Sets = None,
@@ -93,14 +93,17 @@ def train(
 @app.command()
 def predict(
     run: Annotated[str, typer.Argument(help="Folder of a run, or its model folder.")],
-    data: Annotated[str, typer.Argument(help="New rows with the columns of the training data.")],
+    data: Annotated[
+        str | None,
+        typer.Argument(help="New rows with the columns of the training data; a forecast goes on from the training file without."),
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="File to write: .csv, .parquet or .jsonl; DATA's name with .predictions.csv when not given.")
     ] = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Predict every row of DATA."""
+    """Predict every row of DATA, or what comes after its end where a series was learned to be forecast."""
     from goodfit import api
     from goodfit.cli.progress import Bars
 

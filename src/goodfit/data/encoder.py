@@ -18,7 +18,7 @@ from torch import Tensor
 from goodfit.base.errors import BundleError, DataError, SettingError
 from goodfit.base.files import read_json, read_tensors, write_json, write_tensors
 from goodfit.base.recipe import DataPart
-from goodfit.data import encode_category, encode_number, encode_text
+from goodfit.data import encode_category, encode_number, encode_text, encode_window
 from goodfit.data.dataset import Dataset, Note, Schema, listed
 from goodfit.data.encode_fit import (
     Numbers,
@@ -46,6 +46,7 @@ from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
 from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import Lexicon, TokenEncoder
+from goodfit.data.encode_window import WindowEncoder
 from goodfit.data.encoded import Appended, Encoded, Ragged, allocate, machine_memory
 from goodfit.data.target import TargetSpec
 from goodfit.data.unlabelled import codes_of, has_gaps
@@ -63,7 +64,8 @@ class Encoder:
     `{"numbers": {"names", "scaling"}, "categories": {"names", "sizes"}, "text": {"columns", "vocabulary", "max_tokens"},
     "image": {"column", "channels", "height", "width", "mean", "std"}, "series": {"columns", "channels", "length"},
     "tokens": {"column", "vocabulary", "alphabet", "letters", "length"},
-    "source": {"column", "vocabulary", "length"}, "graph": {"rows", "features", "words", "edge_features", ...}}`, the parts that the data have.
+    "source": {"column", "vocabulary", "length"}, "window": {"columns", "length", "channels", "plain", "horizon", "season"},
+    "graph": {"rows", "features", "words", "edge_features", ...}}`, the parts that the data have.
     target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
     """
 
@@ -78,13 +80,14 @@ class Encoder:
         tokens: TokenEncoder | None,
         source: SequenceEncoder | None,
         graph: GraphEncoder | NodeEncoder | None,
+        window: WindowEncoder | None,
         target: TargetSpec,
         weights: Weights,
         memory: float | None,
         notes: tuple[Note, ...],
     ) -> None:
         self._numbers, self._categories, self._text, self._image, self._series = numbers, categories, text, image, series
-        self._tokens, self._source, self._graph = tokens, source, graph
+        self._tokens, self._source, self._graph, self._window = tokens, source, graph, window
         self._levels = {name: pl.Enum(list(levels)) for name, levels in categories.items()}
         self._weights, self._memory = weights, memory
         self.target, self.notes = target, notes
@@ -106,6 +109,8 @@ class Encoder:
             self.inputs["source"] = source.inputs()
         if graph:
             self.inputs["graph"] = graph.inputs()
+        if window:
+            self.inputs["window"] = window.inputs()
 
     @classmethod
     def fit(
@@ -132,8 +137,10 @@ class Encoder:
             raise DataError("training needs at least one row; the training part is empty")
         columns = [column for column in schema.features if column.kind not in ("identifier", "constant")]
         refuse_without_effect(settings, columns)
+        fitted = target.fit(dataset.take(rows, target.names)) if has_gaps(dataset) else target.fit(dataset, rows)
         graph = fit_graph(dataset, columns, target, rows, settings, seed)
-        columns = [] if graph else columns
+        window = encode_window.fit(dataset, fitted, rows) if target.kind == "forecast" else None
+        columns = [] if graph or window else columns  # they read them all
         text, images, series = named(columns, "text"), named(columns, "image"), named(columns, "series")
         if len(images) > 1:
             raise SettingError(f"a network reads one image a row; {listed(images)} are images: leave out all but one with data.drop")
@@ -153,7 +160,8 @@ class Encoder:
             source=fit_source(dataset, read, rows) if read else None,
             tokens=fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
             graph=graph,
-            target=target.fit(dataset.take(rows, target.names)) if has_gaps(dataset) else target.fit(dataset, rows),
+            window=window,
+            target=fitted,
             weights=weights,
             memory=settings.memory,
             notes=(),
@@ -218,6 +226,9 @@ class Encoder:
             inputs["source"] = Ragged(torch.from_numpy(ids), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
         if self._graph:
             inputs |= encoded_graph(self._graph, table.frame(self.inputs["graph"]["columns"]), partial(table.place, 0))
+        if self._window:
+            assert isinstance(source, Dataset)
+            inputs["window"] = torch.from_numpy(self._window.encode(source, rows, folder))
         for name, array in (("numbers", numbers), ("categories", categories), ("image", image)):
             if array is not None:
                 inputs[name] = torch.from_numpy(array)
@@ -258,6 +269,7 @@ class Encoder:
             "tokens": self._tokens.to_json() if self._tokens else None,
             "source": self._source.to_json() if self._source else None,
             "graph": self._graph.to_json() if self._graph else None,
+            "window": self._window.to_json() if self._window else None,
             "target": self.target.to_json(),
             "weights": {"column": self._weights.column, "scale": self._weights.scale, "classes": self._weights.classes},
             "memory": self._memory,
@@ -295,6 +307,7 @@ class Encoder:
                 tokens=TokenEncoder.from_json(document["tokens"]) if document.get("tokens") else None,
                 source=SequenceEncoder.from_json(document["source"]) if document.get("source") else None,
                 graph=graph_encoder(document["graph"]) if document.get("graph") else None,
+                window=WindowEncoder.from_json(document["window"]) if document.get("window") else None,
                 target=TargetSpec.from_json(document["target"]),
                 weights=Weights(weights["column"], weights["scale"], tuple(weights["classes"]) if weights["classes"] else None),
                 memory=document["memory"],
@@ -317,13 +330,14 @@ class Encoder:
         row = 4 * len(self._numbers.names) if self._numbers else 0
         row += 4 * len(self._categories) + (4 * self._text.max_tokens + 8 if self._text else 0)
         row += 4 * self._series.width * self._series.longest + 8 if self._series else 0
+        row += 4 * self._window.length * self._window.channels if self._window else 0
         return n * (row + (self._image.channels * self._image.size**2 if self._image else 0))
 
     def _codes(self, table: _Source) -> np.ndarray:
         """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
         if has_gaps(table.source) and isinstance(table.source, Dataset):
             return table.pick(codes_of(table.source, self.target))
-        if self.target.kind in ("tagging", "sequence"):
+        if self.target.kind in ("tagging", "sequence", "forecast"):
             return self.target.encode(table.frame(self.target.names))
         try:
             parts = [self.target.encode(frame) for _, frame in table.chunks(self.target.names)]

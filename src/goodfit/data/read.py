@@ -31,6 +31,8 @@ from goodfit.data.store import Scratch, write_disk
 from goodfit.data.survey import first_row, in_batches
 from goodfit.data.table import HUGE, Table, open_table
 from goodfit.data.target import detect
+from goodfit.data.timeline import choose_time
+from goodfit.data.windows import windowed
 
 _SAMPLES = 64  # blocks of 1 MiB that the fingerprint of a huge file is taken from
 _DEFAULTS = DataPart()
@@ -80,7 +82,9 @@ def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | 
     if settings.split:
         words = joined.lazy.select(settings.split).collect(engine="streaming").to_series()
         part = given_parts(words, joined.place, graph="neighbours" in main.kinds.values())
-    kept = _kept(joined, choices, notes)
+    forecast = settings.task == "forecast"
+    choices = choose_time(choices, settings) if forecast else choices
+    kept = None if forecast else _kept(joined, choices, notes)
     store, rows = _stored(joined, choices, kept, scratch)
     schema = Schema(tuple(choice.column for choice in choices.values()))
     dataset = Dataset(
@@ -95,7 +99,7 @@ def _read(source: Any, settings: DataPart, valid: Any, test: Any, cache: Path | 
         origin=None if kept is None else np.flatnonzero(kept),
         starts=joined.starts,
     )
-    return _checked(dataset, settings)
+    return _checked(windowed(dataset, settings) if forecast else dataset, settings)
 
 
 def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Path | None = None, huge: int = HUGE) -> Dataset:
@@ -238,7 +242,7 @@ def _choose(
 
     asked = {name: kind for name, kind in {**main.kinds, **settings.kinds}.items() if name in roles}
     choices = with_graph(joined, found(dict(asked)), asked, notes)
-    if any(choice.column.role == "feature" for choice in choices.values()) or "target" not in roles.values():
+    if any(choice.column.role == "feature" for choice in choices.values()) or "target" not in roles.values() or settings.task == "forecast":
         return choices
     # Nothing but columns that count rows: then they are what there is to learn from.
     counters = [
@@ -326,7 +330,7 @@ def _checked(dataset: Dataset, settings: DataPart) -> Dataset:
         )
     for one in spec.parts or (spec,):
         for name in one.names:
-            schema = schema.changed(name, kind="number" if one.kind == "regression" else "category", reason=f"the target, {one.kind}")
+            schema = schema.changed(name, kind="number" if one.numeric else "category", reason=f"the target, {one.kind}")
     alike: dict[str, list[str]] = {}
     for label in spec.classes or ():
         if isinstance(label, str):

@@ -17,6 +17,7 @@ from goodfit.base.streams import numpy_stream
 from goodfit.data.dataset import TEST, TRAIN, VALID, Dataset
 from goodfit.data.target import TargetSpec
 from goodfit.data.unlabelled import codes_of, has_gaps, labelled
+from goodfit.data.windows import how_by_time
 
 QUANTILES = 10  # of a regression target that every part has its share of; more would tie the parts closer than chance needs
 _GROUP_TRIES = 16  # orders of the groups of which the one with the evenest classes is taken
@@ -53,6 +54,9 @@ def split(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) -
             f" {settings.test_fraction:g} were given, so lower one",
             value=settings.valid_fraction,
         )
+    if target.course is not None:
+        train, valid, test = (np.flatnonzero(dataset.part == part) for part in (TRAIN, VALID, TEST))
+        return Split(train, valid, test, how_by_time(dataset), "time", True)
     if dataset.part is None:
         divider = _Divider(dataset, target, labelled(dataset, target) if has_gaps(dataset) else np.arange(dataset.rows), seed)
         test = divider.take(settings.test_fraction, "test")

@@ -8,6 +8,7 @@ n rows, C classes or labels.
 | texts, booleans, few different whole numbers | multiclass |
 | lists of texts, as long as those of the one column of tokens | tagging |
 | texts, where `data.source` or the task says so | sequence |
+| numbers, where the task says so | forecast |
 | lists, or texts such as `a;b;c` and `a|b` whose parts repeat | multilabel |
 | other numbers | regression |
 | several columns of booleans or of 0 and 1 | multilabel, a label per column |
@@ -26,10 +27,12 @@ import polars as pl
 
 from goodfit.base.errors import DataError, SettingError
 from goodfit.base.recipe import DataPart
+from goodfit.data.course import Course
 from goodfit.data.dataset import Dataset, listed
 from goodfit.data.encode_sequence import Unit, cut, joined, unit_of
+from goodfit.data.windows import Windows, moments, standardised
 
-TargetKind = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence"]
+TargetKind = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "forecast"]
 Values = str | int | float | bool
 
 _FEW = 20  # different whole numbers up to which they are classes: digits, grades and ratings have fewer, counts and ages more
@@ -47,6 +50,7 @@ class TargetSpec:
     mean, std: of the training rows, in the target's unit; regression is learned standardised.
     parts: one specification per column for `several`. separator: between the labels of a text, or the units
     of a sequence, "" where there are lists, columns or letters. longest: units of the longest sequence of the training rows.
+    course: of a forecast.
     """
 
     kind: TargetKind
@@ -57,11 +61,12 @@ class TargetSpec:
     parts: tuple[TargetSpec, ...] = ()
     separator: str = ""
     longest: int = 0
+    course: Course | None = None
 
     @property
     def numeric(self) -> bool:
         """Whether all that is to be learned are numbers, rather than classes or labels."""
-        return all(part.numeric for part in self.parts) if self.parts else self.kind == "regression"
+        return all(part.numeric for part in self.parts) if self.parts else self.kind in ("regression", "forecast")
 
     @property
     def _unit(self) -> Unit:
@@ -72,6 +77,7 @@ class TargetSpec:
 
         binary, multiclass: int64 [n] positions in `classes`; regression: float32 [n], (value - mean) / std;
         multilabel: float32 [n, C] of 0 and 1; several: float32 [n, parts], class codes as floats.
+        forecast: float32 [n, H], (value - mean) / std, NaN where a step is missing or does not count.
         tagging, sequence: int32 [n, T] positions in `classes`, -1 behind a row's last token or unit; T of the longest row here.
         Raises DataError with the row where a value is missing, infinite or of no known class.
         """
@@ -90,6 +96,9 @@ class TargetSpec:
             texts = _columns(source, self.names)[self.names[0]]
             lengths = cut(texts if rows is None else texts.gather(rows), self._unit).list.len()
             return replace(self, longest=int(lengths.max() or 1))  # type: ignore[arg-type]
+        if self.kind == "forecast":
+            mean, std = moments(source, rows, self.names[0])
+            return replace(self, mean=mean, std=std)
         if self.kind != "regression":
             return self
         values = _numbers(_columns(source, self.names)[self.names[0]], source)
@@ -104,6 +113,9 @@ class TargetSpec:
         if self.kind == "regression":
             scaled = (_numbers(column, source) - self.mean) / self.std
             return scaled.clip(-_LARGEST, _LARGEST).astype(np.float32)
+        if self.kind == "forecast":
+            assert self.course is not None
+            return standardised(column, self.course.horizon, self.mean, self.std)
         assert self.classes is not None
         if self.kind == "multilabel":
             return _label_matrix(column, self.classes, self.separator, source)
@@ -130,6 +142,7 @@ class TargetSpec:
             "parts": [part.to_json() for part in self.parts],
             "separator": self.separator,
             "longest": self.longest,
+            "course": self.course.to_json() if self.course else None,
         }
 
     @classmethod
@@ -145,6 +158,7 @@ class TargetSpec:
             parts=tuple(cls.from_json(part) for part in document["parts"]),
             separator=document["separator"],
             longest=int(document.get("longest", 0)),
+            course=Course.from_json(document["course"]) if document.get("course") else None,
         )
 
 
@@ -158,6 +172,8 @@ def detect(dataset: Dataset, settings: DataPart) -> TargetSpec:
     if not names:
         columns = listed([c.name for c in dataset.schema.columns])
         raise DataError(f"a target is needed: name the column to predict with --target; the columns are {columns}")
+    if isinstance(dataset.store, Windows):
+        return TargetSpec("forecast", names, course=dataset.store.course)
     if settings.task == "sequence" or settings.source:
         return _sequence(dataset, names, settings)
     if len(names) == 1:

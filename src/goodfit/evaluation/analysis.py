@@ -10,6 +10,7 @@ n rows, C classes. The form, which the report reads:
    "calibration": {"bins": [{"low", "high", "predicted", "observed", "count"}], "error"}|None,
    "coverage": {"claimed", "observed", "half_width"}|None,
    "importance": [{"column", "drop", "low", "high"}], "importance_metric", "mistakes": [see `mistakes`],
+   "forecast": of a forecast alone, see `forecasts.forecast_record`,
    "labels": [{"name", "label", "f1_score", "support"}] of multilabel}],
  "data": {"files", "rows", "fingerprint", "columns": [{"name", "kind", "role", "missing", "distinct", "reason"}], "notes": [str],
    "split": {"train", "valid", "test", "how"}, "graph": see `graphs.facts`, where there is one}}
@@ -32,6 +33,7 @@ from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.baselines import baselines
 from goodfit.evaluation.calibration import reliability
+from goodfit.evaluation.forecasts import coverage_of, forecast_record, pairs
 from goodfit.evaluation.graphs import facts
 from goodfit.evaluation.importance import importance
 from goodfit.evaluation.mistakes import mistakes
@@ -87,7 +89,8 @@ def analyse(
             if left > 0:
                 found[index]["baselines"] = baselines(dataset, spec, split, seed, on=rows, seconds=left)
     graph = facts(dataset, target, split)
-    if predict is not None and len(dataset.schema.features) > 1 and target.kind not in ("tagging", "sequence") and graph is None:
+    lonely = target.kind in ("tagging", "sequence", "forecast") or graph is not None  # one column, which all rests on
+    if predict is not None and len(dataset.schema.features) > 1 and not lonely:
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
     document = {"targets": found, "data": _data(dataset, split) | ({} if graph is None else {"graph": graph})}
     return dict(plain(document))
@@ -143,6 +146,13 @@ def _measured(
         entry["confusion"] = record(classes or (), *tag_codes(prediction["tag"], encoded))
     elif target.kind == "multilabel":
         entry["labels"] = _labels(classes or (), encoded, prediction["probability"])
+    elif target.kind == "forecast":
+        mean = prediction["mean"]
+        entry["forecast"] = forecast_record(dataset, target, rows, mean, encoded, half_widths)
+        entry["coverage"] = coverage_of(mean, encoded, target, half_widths, coverage)
+        actual, said = pairs(target, mean, encoded)
+        few = np.sort(numpy_stream(seed, "bootstrap", "residuals").permutation(actual.size)[:_POINTS])
+        entry["residuals"] = {"actual": actual[few], "predicted": said[few]}
     elif target.kind == "regression":
         actual = dataset.take(rows, target.names).to_series().cast(pl.Float64).to_numpy()
         few = np.sort(numpy_stream(seed, "bootstrap", "residuals").permutation(rows.size)[:_POINTS])

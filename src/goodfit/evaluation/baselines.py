@@ -23,6 +23,7 @@ from goodfit.data.dataset import Dataset
 from goodfit.data.graph_columns import rows_of
 from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
+from goodfit.evaluation.forecasts import forecast_baselines
 from goodfit.evaluation.graphs import counted, described, spread_labels
 from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, standardised, tabular
 from goodfit.evaluation.scores import Prediction, values
@@ -51,6 +52,9 @@ def baselines(
     on = (split.test if split.test.size else split.valid) if on is None else on
     if not on.size:
         return []
+    if target.kind == "forecast":
+        target = target.fit(dataset, split.train)
+        return forecast_baselines(dataset, target, split.train, on, target.encode(dataset.take(on, target.names)))
     most = affordable(dataset, split.train, seconds)
     train, on = _some(split.train, most, seed, "train"), _some(on, most, seed, "on")
     target = target.fit(dataset.take(split.train, target.names))

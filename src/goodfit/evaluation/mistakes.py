@@ -17,6 +17,7 @@ from goodfit.data.encode_image import fit as fit_images
 from goodfit.data.graph_columns import KINDS as GRAPH
 from goodfit.data.graph_columns import beside
 from goodfit.data.target import TargetSpec
+from goodfit.evaluation.forecasts import forecast_mistakes
 from goodfit.evaluation.tagged import tag_mistakes
 from goodfit.evaluation.written import written_mistakes
 
@@ -52,6 +53,8 @@ def mistakes(
     rows: [n] positions in the data that prediction and encoded target belong to. row: 1-based in its file, the header not counted.
     probability: that the model gave to what it predicted, None for numbers. columns: features whose values are shown (all when None).
     """
+    if target.kind == "forecast":
+        return forecast_mistakes(dataset, target, rows, prediction["mean"], encoded, most)
     if target.kind == "sequence":
         return written_mistakes(dataset, target, rows, prediction["unit"], encoded, most)
     if target.kind == "tagging":

@@ -10,6 +10,7 @@ n rows, C classes or labels, G groups of equal scores, r resamples at once.
 | regression | r2, mean_absolute_error, root_mean_squared_error, median_absolute_error, in the target's unit |
 | tagging | accuracy (of the tokens), sentence_accuracy (rows right throughout), f1_macro |
 | sequence | token_error_rate (edits over units), accuracy (rows right throughout) |
+| forecast | mean_absolute_error, root_mean_squared_error, in the target's unit, mean_absolute_scaled_error |
 | several | those of each part, named `<target>/<metric>` |
 
 A metric that the rows leave undefined (an AUC of one class, the R2 of one row) is left out.
@@ -25,6 +26,7 @@ import numpy as np
 from goodfit.base.protocols import Task
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation import bootstrap
+from goodfit.evaluation.forecasts import forecast_scores
 from goodfit.evaluation.tagged import tag_scores
 from goodfit.evaluation.written import written_scores
 
@@ -93,6 +95,8 @@ def _scores(
     if target.kind == "regression":
         actual = y.astype(np.float64) * target.std + target.mean
         return _regression(actual, np.asarray(prediction["mean"], np.float64), w, seed, resamples)
+    if target.kind == "forecast":
+        return forecast_scores(target, np.asarray(prediction["mean"], np.float64), y, seed, resamples)
     if target.kind == "sequence":
         return written_scores(prediction["unit"], y, w, seed, resamples)
     if target.kind == "tagging":

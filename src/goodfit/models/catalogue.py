@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
-from goodfit.models.entries import graphs, images, sequences, series, tables, tagging, texts
+from goodfit.models.entries import forecasts, graphs, images, linear, sequences, series, tables, tagging, texts
 from goodfit.models.entries.graphs import graph_defaults, graph_example
 from goodfit.models.entries.images import RESIDUAL, image_defaults
 from goodfit.models.entries.tables import NO_DROPOUT_FOR_NUMBERS
@@ -26,9 +26,11 @@ __all__ = ["CATALOGUE", "GRAMS", "RESIDUAL", "Entry", "Inputs", "Scaling", "Sett
 
 CATALOGUE: dict[str, Entry] = {
     **tables.ENTRIES,
+    **linear.ENTRIES,
     **images.ENTRIES,
     **texts.ENTRIES,
     **series.ENTRIES,
+    **forecasts.ENTRIES,
     **tagging.ENTRIES,
     **sequences.ENTRIES,
     **graphs.ENTRIES,
@@ -62,6 +64,8 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
         return "gin"
     if "source" in kinds:
         return "seq2seq_transformer"
+    if "window" in kinds:
+        return "forecast_lstm"
     if "tokens" in kinds:
         return "lstm_tagger"
     if "series" in kinds:
@@ -172,6 +176,8 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         length = int(inputs["source"]["length"])
         batch["source"] = torch.ones(rows, length, dtype=torch.int32)
         batch["target"] = torch.ones(rows, length, dtype=torch.int64)
+    if "window" in inputs:
+        batch["window"] = torch.zeros(rows, int(inputs["window"]["length"]), int(inputs["window"]["channels"]))
     if "tokens" in inputs:
         spec = inputs["tokens"]
         batch["tokens"] = torch.ones(rows, int(spec["length"]), dtype=torch.int32)

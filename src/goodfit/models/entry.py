@@ -24,6 +24,7 @@ class Setting(NamedTuple):
 class Entry:
     """One network. settings: every setting that it takes. inputs: the kinds it can read. scaling: how its numbers are encoded.
 
+    solved: whether its weights are found by a solver of their own, instead of training.
     grams: letters of the runs that it reads beside the words of a text, 0 for none; None where it reads the order of tokens, among which runs have no place.
     All networks serve all tasks: they give O numbers (or K times O), and the task says what they mean.
     """
@@ -35,6 +36,7 @@ class Entry:
     source: str
     scaling: Scaling = "quantile"
     grams: int | None = 0
+    solved: bool = False
     tasks: tuple[str, ...] = ("binary", "multiclass", "multilabel", "regression", "several")
 
     @property

@@ -84,12 +84,14 @@ class SeriesRNN(nn.Module):
 class SeriesForecaster(nn.Module):
     """Windows [B, T, C] -> the next H steps of the first K channels at once, [B, H K], step by step and in each step channel by channel.
 
-    The network says what comes on top of a naive forecast, of which it starts as an exact copy (its last layer starts at 0).
+    The network says what comes on top of a naive forecast, of which it starts as an exact copy (its last layers start at 0).
 
     start: the naive forecast. "last": the last value goes on. "season": the last `season` steps repeat. "mean": the window's mean.
     "zero": 0. normalise: each window's channels are brought to mean 0 and standard deviation 1 before the network, and what it says is
     brought back (Kim et al. 2022, RevIN; without their learned scale, which the layers on both sides hold already), so that a level
-    never met in training is no other input. bidirectional: the window is known as a whole.
+    never met in training is no other input. plain: the last channels, which are left as they are, such as flags and the calendar. length: T, of
+    windows that are all as long: a linear map of a channel's own T values is added to its forecast, which networks with gates are slow to learn
+    (Lai et al. 2018, LSTNet's autoregressive part). bidirectional: the window is known as a whole.
     dropout: 0.1, since a forecast must meet values, which dropout blurs.
 
     Raises SettingError for an unknown start, one that lacks its season, or a season that has no effect.
@@ -101,9 +103,11 @@ class SeriesForecaster(nn.Module):
         horizon: int,
         *,
         targets: int = 1,
+        plain: int = 0,
         start: str = "last",
         season: int | None = None,
         normalise: bool = True,
+        length: int | None = None,
         cell: str = "lstm",
         width: int = 128,
         depth: int = 1,
@@ -116,32 +120,38 @@ class SeriesForecaster(nn.Module):
             raise SettingError(f"start must be one of {', '.join(STARTS)}; {start!r} was given{did_you_mean(start, STARTS)}", value=start)
         if (season is None) == (start == "season") or (season is not None and season < 1):
             raise SettingError(f"season, in steps, belongs to start='season' and to no other; got start={start!r} and season={season}")
-        if not 1 <= targets <= channels:
-            raise SettingError(f"the forecast channels are the first of {channels}; targets={targets} was given", value=targets)
-        self.channels, self.horizon, self.targets = channels, horizon, targets
+        if not 1 <= targets <= channels - plain:
+            raise SettingError(f"the forecast channels are the first of {channels - plain}; targets={targets} was given", value=targets)
+        self.channels, self.horizon, self.targets, self.plain = channels, horizon, targets, plain
         self.start, self.season, self.normalise = start, season, normalise
         self.encoder = SeriesEncoder(
             channels, cell=cell, width=width, depth=depth, bidirectional=bidirectional, dropout=dropout, chunk=chunk
         )
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(self.encoder.width, horizon * targets)
+        self.straight = nn.Linear(length, horizon, bias=False) if length is not None else None
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        if self.straight is not None:
+            nn.init.zeros_(self.straight.weight)
 
-    def forward(self, *, series: Tensor | None = None) -> Tensor:
-        series = required("series", series)
-        expect("forecaster", series, "B", "T", self.channels)
+    def forward(self, *, window: Tensor | None = None) -> Tensor:
+        window = required("window", window)
+        expect("forecaster", window, "B", self.straight.in_features if self.straight is not None else "T", self.channels)
         least = self.season or 1
-        if series.shape[1] < least:
-            raise InputError(f"forecaster expects [B, {least} or more, {self.channels}] and got {list(series.shape)}")
-        x, scale = series, None
+        if window.shape[1] < least:
+            raise InputError(f"forecaster expects [B, {least} or more, {self.channels}] and got {list(window.shape)}")
+        x, scale = window, None
         if self.normalise:
-            centred = series - series.mean(1, keepdim=True)
+            scaled = window[:, :, : self.channels - self.plain]
+            centred = scaled - scaled.mean(1, keepdim=True)
             scale = (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()  # 1e-5, as in RevIN: a constant window is divided by 0.003
-            x = centred / scale
+            x = torch.cat([centred / scale, window[:, :, self.channels - self.plain :]], 2)
         said = self.head(self.dropout(self.encoder(x))).unflatten(1, (self.horizon, self.targets))  # B HK -> B H K
+        if self.straight is not None:
+            said = said + self.straight(x[:, :, : self.targets].transpose(1, 2)).transpose(1, 2)  # B T K -> B H K
         said = said if scale is None else said * scale[:, :, : self.targets]
-        return (self._naive(series[:, :, : self.targets]) + said).flatten(1)
+        return (self._naive(window[:, :, : self.targets]) + said).flatten(1)
 
     def _naive(self, series: Tensor) -> Tensor:
         """[B, T, K] -> [B, H, K], or [B, 1, K] where all steps are alike."""

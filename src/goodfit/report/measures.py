@@ -58,6 +58,7 @@ MEASURES: dict[str, Measure] = {
     "r2": Measure("R²", True, False, "explains {value} of the variance of {target} (R²) on {rows}", "explains {value}"),
     "explained_variance": Measure("Explained variance", True),
     "mean_absolute_error": Measure("Mean absolute error", False, False, _OFF, "by {value}"),
+    "mean_absolute_scaled_error": Measure("Scaled error (MASE)", False),
     "median_absolute_error": Measure("Median absolute error", False),
     "root_mean_squared_error": Measure(
         "Root mean squared error",

@@ -7,9 +7,11 @@ from typing import Any
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.protocols import Task
-from goodfit.tasks import binary, multiclass, multilabel, regression, sequence, several, tagging
+from goodfit.tasks import binary, forecast, multiclass, multilabel, regression, sequence, several, tagging
 from goodfit.tasks.binary import Binary
 from goodfit.tasks.class_metrics import RANKED
+from goodfit.tasks.forecast import Forecast
+from goodfit.tasks.margin import LOSSES, Margin
 from goodfit.tasks.multiclass import Multiclass
 from goodfit.tasks.multilabel import Multilabel
 from goodfit.tasks.regression import Regression
@@ -26,6 +28,7 @@ from goodfit.tasks.tagging import Tagging
 # tagging: accuracy of the tokens, of which there are many; probabilities of all tags of all tokens would fill the memory.
 # sequence: the share of units that are wrong, since a row with one mistake in ten is nearly right.
 # multilabel: log loss, since with many labels hardly any row is right in all, and F1 hangs on a threshold.
+# forecast: the absolute error, which is what is learned and what forecasts are compared by.
 # regression: the root of the mean squared error, which the loss is.
 SCORES: dict[str, dict[str, bool]] = {
     "binary": binary.SCORES,
@@ -35,11 +38,12 @@ SCORES: dict[str, dict[str, bool]] = {
     "several": several.SCORES,
     "tagging": tagging.SCORES,
     "sequence": sequence.SCORES,
+    "forecast": forecast.SCORES,
 }
 
 
 def build(spec: Mapping[str, Any]) -> Task:
-    """The task of `TargetSpec.to_json()`, to which "label_smoothing" and "score" may be added.
+    """The task of `TargetSpec.to_json()`, to which "label_smoothing", "score" and "loss" (of margin.LOSSES) may be added.
 
     Weights of classes are sample weights and no business of a task. Raises SettingError for a score that the kind of target
     has not, and for label smoothing without classes.
@@ -49,7 +53,9 @@ def build(spec: Mapping[str, Any]) -> Task:
     if kind not in SCORES:
         raise SettingError(f"a target is one of {', '.join(SCORES)}; {kind!r} was given", value=kind)
     parts = {part["names"][0]: part for part in spec.get("parts") or ()}
-    if smoothing and (kind == "regression" or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))):
+    if smoothing and (
+        kind in ("regression", "forecast") or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))
+    ):
         raise SettingError(f"train.label_smoothing has no effect on {kind} of numbers; leave it out", value=smoothing)
     known = SCORES[kind] | {f"{name}/{metric}": more for name, part in parts.items() for metric, more in SCORES[part["kind"]].items()}
     if kind == "multiclass" and len(spec["classes"]) > RANKED:
@@ -59,6 +65,12 @@ def build(spec: Mapping[str, Any]) -> Task:
         raise SettingError(
             f"the score of {kind} is one of {', '.join(known)}; {score!r} was given{did_you_mean(score, known)}", value=score
         )
+    if (loss := spec.get("loss")) is not None:
+        if kind not in LOSSES[loss][1]:
+            raise SettingError(f"train.loss={loss} is for {' and '.join(LOSSES[loss][1])}; the target is {kind}: leave it out", value=loss)
+        if smoothing:
+            raise SettingError(f"train.label_smoothing has no effect with train.loss={loss}; leave it out", value=smoothing)
+        return Margin(build({**spec, "loss": None}), loss)
     if kind == "binary":
         return Binary(label_smoothing=smoothing, score=score)
     if kind == "multiclass":
@@ -67,6 +79,9 @@ def build(spec: Mapping[str, Any]) -> Task:
         return Multilabel(len(spec["classes"] or spec["names"]), label_smoothing=smoothing, score=score)
     if kind == "sequence":
         return Sequence(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score)
+    if kind == "forecast":
+        course = spec["course"]
+        return Forecast(int(course["horizon"]), float(spec["mean"]), float(spec["std"]), float(course["naive"]), score=score)
     if kind == "tagging":
         return Tagging(len(spec["classes"]), label_smoothing=smoothing, score=score)
     if kind == "regression":

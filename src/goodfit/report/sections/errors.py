@@ -10,6 +10,7 @@ from goodfit.report.markup import Html, el, scroll, table
 from goodfit.report.notation import clip, count, named, percent
 from goodfit.report.records import Records
 from goodfit.report.sections.each import per_target
+from goodfit.report.sections.forecast import forecast
 
 _WHOLE = 30  # classes that are drawn all; a larger matrix has no readable labels and megabytes of cells
 _PART = 24  # classes of a larger matrix that are drawn: those with the most mistakes
@@ -29,7 +30,7 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
     if confusion and confusion.get("pairs") is not None:
         return _pairs(confusion)
     if residuals and residuals.get("actual"):
-        return _residuals(residuals["actual"], residuals["predicted"])
+        return [*forecast(target.get("forecast") or {}), *_residuals(residuals["actual"], residuals["predicted"])]
     if target.get("kind") == "multilabel":
         return [el("p", "Several labels may hold at once, so there is no confusion matrix; the score of each label stands above.")]
     if target.get("classes"):
