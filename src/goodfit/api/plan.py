@@ -17,6 +17,7 @@ from goodfit.base.parts import DataPart
 from goodfit.base.recipe import Recipe
 from goodfit.data.dataset import Schema
 from goodfit.data.encoded import Encoded
+from goodfit.data.stream import shares
 from goodfit.data.target import TargetSpec
 from goodfit.models import catalogue
 
@@ -73,6 +74,9 @@ HABITS: dict[str, Habit] = {
     "transformer_tagger": Habit("adamw", 1e-3, 1e-2, "cosine", 0.1, 1.0, 8, 8, batch=32),
     "seq2seq_transformer": Habit("adamw", 1e-3, 1e-2, "cosine", 0.1, 1.0, 30, 30, batch=128, label_smoothing=0.1, beta2=0.98),
     "attention_rnn": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 20, 20, batch=128, label_smoothing=0.1),
+    # nanoGPT's betas and schedule; Muon for the hidden matrices, after Jordan 2024, takes about two thirds of AdamW's updates to the same loss.
+    "gpt": Habit("muon", 3e-3, 1e-2, "cosine", 0.02, 1.0, 30, 30, batch=16, beta2=0.95),
+    "lstm_language": Habit("adamw", 4e-3, 1e-2, "cosine", 0.02, 1.0, 30, 30, batch=16, beta2=0.95),
     "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
 }
@@ -111,6 +115,8 @@ def data_settings(recipe: Recipe, name: str) -> DataPart:
 
 def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) -> str:
     """The network by name: the one asked for, or the default for the kinds of columns."""
+    if target.kind == "language":
+        return recipe.model.name or catalogue.choose({"stream"}, rows, recipe.preset)
     if target.kind == "sequence":
         return recipe.model.name or catalogue.choose({"source"}, rows, recipe.preset)
     read = [column for column in schema.features if column.kind not in ("identifier", "constant")]
@@ -140,10 +146,10 @@ def partner_name(recipe: Recipe, name: str) -> str | None:
 
 def member_count(recipe: Recipe, name: str, rows: int, target: TargetSpec) -> int:
     """Folds to train networks on and average. rows: those that may be trained on. Raises SettingError where there is nothing to average."""
-    if target.kind in ("tagging", "sequence"):
+    if target.kind in ("tagging", "sequence", "language"):
         if (recipe.train.members or 1) > 1:
             raise SettingError(
-                f"train.members={recipe.train.members} averages probabilities, and {target.kind} has none; leave it out",
+                f"train.members={recipe.train.members} averages probabilities, which is not done for {target.kind}; leave it out",
                 value=recipe.train.members,
             )
         return 1
@@ -208,6 +214,8 @@ def _resolved(
     changes: dict[str, Any] = {"model__name": name, "data__max_tokens": data.max_tokens, "data__grams": data.grams} | {
         f"model__{key}": value for key, value in settings.items()
     }
+    if target.kind == "language":
+        changes |= {f"data__{share}": value for share, value in shares(recipe.data).items()}
     optimiser = optim.name or habit.optim
     changes["optim__name"] = optimiser
     if optim.weight_decay is None:

@@ -11,6 +11,7 @@ import torch
 from goodfit.api.blend import member_weights
 from goodfit.api.fitting import Fitted
 from goodfit.api.folder import RunFolder
+from goodfit.api.generating import samples
 from goodfit.api.scoring import network_account, row_weights
 from goodfit.base.protocols import Progress
 from goodfit.base.recipe import Recipe
@@ -121,6 +122,8 @@ def review(
         seed=recipe.seed,
         seconds=left,
     )
+    if bundle.target.kind == "language":
+        analysis["targets"][0]["samples"] = samples(bundle, recipe.seed)
     run.write("analysis.json", analysis)
     run.write("network.json", network_account(bundle, recipe))
     best = next(result for result in fitted if not result.partner)

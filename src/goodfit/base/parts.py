@@ -56,7 +56,7 @@ class Part(BaseModel):
 
 class DataPart(Part):
     target: Names = Field(default=(), description="column or columns to predict")
-    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence"] | None = Field(
+    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "language"] | None = Field(
         default=None, description="found from the target when None"
     )
     kinds: dict[str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens"]] = Field(
@@ -115,6 +115,7 @@ class ModelPart(Part):
         default=None, description="how places become one: after convolutions none, max or mean; of tokens mean or a class token"
     )
     patch: int | None = Field(default=None, ge=1, le=256, description="pixels between the tokens of an image")
+    grams: int | None = Field(default=None, ge=0, le=8, description="runs of 2 to this many characters with a vector of their own")
     positions: Literal["learned", "sine", "rotary"] | None = Field(default=None, description="how tokens know their place")
 
 

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from goodfit.base.errors import BundleError
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
+from goodfit.bundle.continuation import Writes, continuation_columns
 from goodfit.data.batches import Batches, rows_at_once
 from goodfit.data.dataset import Dataset, Schema
+from goodfit.data.encode_stream import StreamEncoder
 from goodfit.data.encoder import Encoder
 from goodfit.data.read import read_like
 from goodfit.data.target import TargetSpec
@@ -127,12 +129,15 @@ class Bundle:
 
     def frame(self, decoded: Mapping[str, np.ndarray], data: Dataset) -> pl.DataFrame:
         """Decoded predictions of the rows of `data` as a user reads them. Several targets: the columns are prefixed by `<target>_`. Tags
-        stand beside their tokens."""
+        stand beside their tokens, what goes on beside its text."""
         if self.target.kind == "tagging":
             name = next(column.name for column in self.schema.features if column.kind == "tokens")
             tokens = data.column(name).fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
             tags = self._columns(self.target, decoded, "")["prediction"].to_frame("prediction")
             return pl.DataFrame([tokens]).hstack(tags).with_columns(pl.col("prediction").list.head(pl.col(name).list.len()))
+        if self.target.kind == "language":
+            network, encoder = self.writer
+            return pl.DataFrame(continuation_columns(network, encoder, decoded, data, int(self.about.get("seed", 0))))
         if self.target.kind != "several":
             return pl.DataFrame(self._columns(self.target, decoded, ""))
         columns: dict[str, Any] = {}
@@ -140,6 +145,13 @@ class Bundle:
             own = {name.partition("/")[2]: values for name, values in decoded.items() if name.rpartition("/")[0] == part.names[0]}
             columns |= self._columns(part, own, f"{part.names[0]}_")
         return pl.DataFrame(columns)
+
+    @property
+    def writer(self) -> tuple[Writes, StreamEncoder]:
+        """Of a language model the network that writes on, and what turns characters into its ids."""
+        encoder = self.members[0].encoder.stream
+        assert encoder is not None
+        return cast(Writes, self.members[0].network), encoder
 
     def _columns(self, target: TargetSpec, decoded: Mapping[str, np.ndarray], prefix: str) -> dict[str, Any]:
         if target.kind == "regression":

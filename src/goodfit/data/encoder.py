@@ -6,6 +6,7 @@ n rows, N numbers, M categories, C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from goodfit.data.encode_fit import (
     fit_numbers,
     fit_series,
     fit_source,
+    fit_stream,
     fit_text,
     fit_tokens,
     fit_weights,
@@ -41,6 +43,7 @@ from goodfit.data.encode_image import ImageEncoder
 from goodfit.data.encode_number import NumberScaler, Scaling
 from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
+from goodfit.data.encode_stream import Stream, StreamEncoder
 from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import Lexicon, TokenEncoder
 from goodfit.data.encoded import Appended, Encoded, Ragged, allocate, machine_memory
@@ -59,7 +62,7 @@ class Encoder:
     `{"numbers": {"names", "scaling"}, "categories": {"names", "sizes"}, "text": {"columns", "vocabulary", "max_tokens"},
     "image": {"column", "channels", "height", "width", "mean", "std"}, "series": {"columns", "channels", "length"},
     "tokens": {"column", "vocabulary", "alphabet", "letters", "length"},
-    "source": {"column", "vocabulary", "length"}}`, the parts that the data have.
+    "source": {"column", "vocabulary", "length"}, "stream": {"column", "vocabulary", "length"}}`, the parts that the data have.
     target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
     """
 
@@ -73,13 +76,14 @@ class Encoder:
         series: SeriesEncoder | None,
         tokens: TokenEncoder | None,
         source: SequenceEncoder | None,
+        stream: StreamEncoder | None,
         target: TargetSpec,
         weights: Weights,
         memory: float | None,
         notes: tuple[Note, ...],
     ) -> None:
         self._numbers, self._categories, self._text, self._image, self._series = numbers, categories, text, image, series
-        self._tokens, self._source = tokens, source
+        self._tokens, self._source, self.stream = tokens, source, stream
         self._levels = {name: pl.Enum(list(levels)) for name, levels in categories.items()}
         self._weights, self._memory = weights, memory
         self.target, self.notes = target, notes
@@ -99,6 +103,8 @@ class Encoder:
             self.inputs["tokens"] = tokens.inputs()
         if source:
             self.inputs["source"] = source.inputs()
+        if stream:
+            self.inputs["stream"] = stream.inputs()
 
     @classmethod
     def fit(
@@ -129,7 +135,8 @@ class Encoder:
         if len(images) > 1:
             raise SettingError(f"a network reads one image a row; {listed(images)} are images: leave out all but one with data.drop")
         read = text[0] if target.kind == "sequence" else None
-        text = () if read else text
+        stream = fit_stream(dataset, text[0], rows, settings) if target.kind == "language" else None
+        text = () if read or stream else text
         if text:
             encode_text.check_settings(len(text), settings.tokens, settings.vocabulary, settings.max_tokens)
         notes: list[Note] = []
@@ -142,8 +149,9 @@ class Encoder:
             image=fit_image(dataset, images[0], rows, settings, seed, notes) if images else None,
             series=fit_series(dataset, series, rows, seed) if series else None,
             source=fit_source(dataset, read, rows) if read else None,
+            stream=stream,
             tokens=fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
-            target=target.fit(dataset, rows),
+            target=target.fit(dataset, rows) if stream is None else replace(target, classes=tuple(stream.characters)),
             weights=weights,
             memory=settings.memory,
             notes=(),
@@ -175,7 +183,7 @@ class Encoder:
         table = _Source(source, rows)
         n = table.rows
         folder = folder if folder is not None and self._bytes(n) > self._limit() else None
-        inputs: dict[str, Tensor | Ragged] = {}
+        inputs: dict[str, Tensor | Ragged | Stream] = {}
         numbers = allocate("numbers", (n, len(self._numbers.names)), np.float32, folder) if self._numbers else None
         categories = allocate("categories", (n, len(self._categories)), np.int32, folder) if self._categories else None
         tokens = Appended("text", folder) if self._text else None
@@ -206,6 +214,8 @@ class Encoder:
         if self._source:
             ids, widths = self._source.encode(table.column(self._source.column))
             inputs["source"] = Ragged(torch.from_numpy(ids), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
+        if self.stream:
+            inputs["stream"] = self.stream.encode(source, rows)
         for name, array in (("numbers", numbers), ("categories", categories), ("image", image)):
             if array is not None:
                 inputs[name] = torch.from_numpy(array)
@@ -238,6 +248,7 @@ class Encoder:
             "series": self._series.to_json() if self._series else None,
             "tokens": self._tokens.to_json() if self._tokens else None,
             "source": self._source.to_json() if self._source else None,
+            "stream": self.stream.to_json() if self.stream else None,
             "target": self.target.to_json(),
             "weights": {"column": self._weights.column, "scale": self._weights.scale, "classes": self._weights.classes},
             "memory": self._memory,
@@ -274,6 +285,7 @@ class Encoder:
                 series=SeriesEncoder.from_json(document["series"]) if document.get("series") else None,
                 tokens=TokenEncoder.from_json(document["tokens"]) if document.get("tokens") else None,
                 source=SequenceEncoder.from_json(document["source"]) if document.get("source") else None,
+                stream=StreamEncoder.from_json(document["stream"]) if document.get("stream") else None,
                 target=TargetSpec.from_json(document["target"]),
                 weights=Weights(weights["column"], weights["scale"], tuple(weights["classes"]) if weights["classes"] else None),
                 memory=document["memory"],
@@ -300,7 +312,7 @@ class Encoder:
 
     def _codes(self, table: _Source) -> np.ndarray:
         """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
-        if self.target.kind in ("tagging", "sequence"):
+        if self.target.kind in ("tagging", "sequence", "language"):
             return self.target.encode(table.frame(self.target.names))
         try:
             parts = [self.target.encode(frame) for _, frame in table.chunks(self.target.names)]

@@ -27,6 +27,7 @@ from goodfit.data.like import like, missing_column, offends
 from goodfit.data.remarks import lenient, remarks
 from goodfit.data.roles import check_roles, given_parts, roles_of
 from goodfit.data.store import Scratch, write_disk
+from goodfit.data.stream import BEGINS, is_stream, read_stream, read_stream_like
 from goodfit.data.survey import first_row, in_batches
 from goodfit.data.table import HUGE, Table, open_table
 from goodfit.data.target import detect
@@ -52,6 +53,8 @@ def read(
     Rows without a target are left out, with a note. Raises DataError for everything that cannot be read or learned from.
     """
     with _named(source, huge):
+        if is_stream(source, settings):
+            return read_stream(source, settings, valid, test)
         if _is_folder(source):
             return read_folder(Path(source), settings, valid=_path(valid), test=_path(test))
         return _read(source, settings, valid, test, cache, huge)
@@ -103,6 +106,8 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
     Raises DataError for a column that is missing, renamed or of another type (with row and value); extra columns are left out with a note.
     """
     with _named(source, huge):
+        if BEGINS in schema.names:
+            return read_stream_like(source, schema)
         return _read_like(source, schema, labelled, cache, huge)
 
 

@@ -52,6 +52,9 @@ def split(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) -
             f" {settings.test_fraction:g} were given, so lower one",
             value=settings.valid_fraction,
         )
+    if target.kind == "language":
+        train, valid, test = (np.flatnonzero(dataset.part == part) for part in (TRAIN, VALID, TEST))
+        return Split(train, valid, test, "where the text stands, the test part last", "place")
     if dataset.part is None:
         divider = _Divider(dataset, target, np.arange(dataset.rows), seed)
         test = divider.take(settings.test_fraction, "test")

@@ -12,6 +12,7 @@ n rows, C classes or labels.
 | other numbers | regression |
 | several columns of booleans or of 0 and 1 | multilabel, a label per column |
 | several other columns | several |
+| none, running text | language |
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from goodfit.base.errors import DataError, SettingError
 from goodfit.base.recipe import DataPart
 from goodfit.data.dataset import Dataset, listed
 from goodfit.data.encode_sequence import Unit, cut, joined, unit_of
+from goodfit.data.stream import BEGINS, LANGUAGE
 
-TargetKind = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence"]
+TargetKind = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "language"]
 Values = str | int | float | bool
 
 _FEW = 20  # different whole numbers up to which they are classes: digits, grades and ratings have fewer, counts and ages more
@@ -46,7 +48,8 @@ class TargetSpec:
     names: the columns. classes: the C original values (or labels), sorted; None for regression and several.
     mean, std: of the training rows, in the target's unit; regression is learned standardised.
     parts: one specification per column for `several`. separator: between the labels of a text, or the units
-    of a sequence, "" where there are lists, columns or letters. longest: units of the longest sequence of the training rows.
+    of a sequence, "" where there are lists, columns or letters. longest: units of the longest sequence of the training rows; of a
+    language the characters that are read at once.
     """
 
     kind: TargetKind
@@ -72,7 +75,7 @@ class TargetSpec:
 
         binary, multiclass: int64 [n] positions in `classes`; regression: float32 [n], (value - mean) / std;
         multilabel: float32 [n, C] of 0 and 1; several: float32 [n, parts], class codes as floats.
-        tagging, sequence: int32 [n, T] positions in `classes`, -1 behind a row's last token or unit; T of the longest row here.
+        tagging, sequence: int32 [n, T] positions in `classes`, -1 behind a row's last token or unit; T of the longest row here. language: int64 [n] characters.
         Raises DataError with the row where a value is missing, infinite or of no known class.
         """
         columns = _columns(source, self.names)
@@ -104,6 +107,8 @@ class TargetSpec:
         if self.kind == "regression":
             scaled = (_numbers(column, source) - self.mean) / self.std
             return scaled.clip(-_LARGEST, _LARGEST).astype(np.float32)
+        if self.kind == "language":
+            return column.str.len_chars().fill_null(0).to_numpy().astype(np.int64)
         assert self.classes is not None
         if self.kind == "multilabel":
             return _label_matrix(column, self.classes, self.separator, source)
@@ -154,6 +159,8 @@ def detect(dataset: Dataset, settings: DataPart) -> TargetSpec:
     Mean and std are still 0 and 1: `TargetSpec.fit` takes them from the training rows.
     Raises DataError when the target cannot be learned: constant, all different texts, infinite, dates.
     """
+    if settings.task == LANGUAGE or BEGINS in dataset.schema.names:  # every character is asked for: the text is its own target
+        return TargetSpec("language", (dataset.schema.features[0].name,), longest=settings.max_tokens)
     names = tuple(column.name for column in dataset.schema.targets)
     if not names:
         columns = listed([c.name for c in dataset.schema.columns])

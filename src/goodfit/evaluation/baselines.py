@@ -24,6 +24,7 @@ from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, tabular
 from goodfit.evaluation.scores import Prediction, values
+from goodfit.evaluation.surprise import language_baselines
 from goodfit.evaluation.tagged import tag_baselines
 from goodfit.evaluation.written import written_baselines
 
@@ -49,6 +50,8 @@ def baselines(
     on = (split.test if split.test.size else split.valid) if on is None else on
     if not on.size:
         return []
+    if target.kind == "language":
+        return language_baselines(dataset, target, split, on)
     most = affordable(dataset, split.train, seconds)
     train, on = _some(split.train, most, seed, "train"), _some(on, most, seed, "on")
     target = target.fit(dataset, split.train)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
-from goodfit.models.entries import images, sequences, series, tables, tagging, texts
+from goodfit.models.entries import images, language, sequences, series, tables, tagging, texts
 from goodfit.models.entries.images import RESIDUAL, image_defaults
 from goodfit.models.entries.tables import NO_DROPOUT_FOR_NUMBERS
 from goodfit.models.entries.texts import GRAMS
@@ -30,6 +30,7 @@ CATALOGUE: dict[str, Entry] = {
     **series.ENTRIES,
     **tagging.ENTRIES,
     **sequences.ENTRIES,
+    **language.ENTRIES,
 }
 
 
@@ -56,6 +57,8 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     columns = set(kinds) - {"text", "image", "identifier", "constant"}
     if "source" in kinds:
         return "seq2seq_transformer"
+    if "stream" in kinds:
+        return "gpt"
     if "tokens" in kinds:
         return "lstm_tagger"
     if "series" in kinds:
@@ -162,6 +165,8 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         length = int(inputs["source"]["length"])
         batch["source"] = torch.ones(rows, length, dtype=torch.int32)
         batch["target"] = torch.ones(rows, length, dtype=torch.int64)
+    if "stream" in inputs:
+        batch["text"] = torch.ones(rows, int(inputs["stream"]["length"]), dtype=torch.int32)
     if "tokens" in inputs:
         spec = inputs["tokens"]
         batch["tokens"] = torch.ones(rows, int(spec["length"]), dtype=torch.int32)

@@ -7,9 +7,10 @@ from typing import Any
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.protocols import Task
-from goodfit.tasks import binary, multiclass, multilabel, regression, sequence, several, tagging
+from goodfit.tasks import binary, language, multiclass, multilabel, regression, sequence, several, tagging
 from goodfit.tasks.binary import Binary
 from goodfit.tasks.class_metrics import RANKED
+from goodfit.tasks.language import Language
 from goodfit.tasks.multiclass import Multiclass
 from goodfit.tasks.multilabel import Multilabel
 from goodfit.tasks.regression import Regression
@@ -25,6 +26,7 @@ from goodfit.tasks.tagging import Tagging
 #   on (0.2 to 0.5 %): `score="accuracy"` is there for that.
 # tagging: accuracy of the tokens, of which there are many; probabilities of all tags of all tokens would fill the memory.
 # sequence: the share of units that are wrong, since a row with one mistake in ten is nearly right.
+# language: bits per character, which is the loss.
 # multilabel: log loss, since with many labels hardly any row is right in all, and F1 hangs on a threshold.
 # regression: the root of the mean squared error, which the loss is.
 SCORES: dict[str, dict[str, bool]] = {
@@ -35,6 +37,7 @@ SCORES: dict[str, dict[str, bool]] = {
     "several": several.SCORES,
     "tagging": tagging.SCORES,
     "sequence": sequence.SCORES,
+    "language": language.SCORES,
 }
 
 
@@ -49,8 +52,12 @@ def build(spec: Mapping[str, Any]) -> Task:
     if kind not in SCORES:
         raise SettingError(f"a target is one of {', '.join(SCORES)}; {kind!r} was given", value=kind)
     parts = {part["names"][0]: part for part in spec.get("parts") or ()}
-    if smoothing and (kind == "regression" or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))):
-        raise SettingError(f"train.label_smoothing has no effect on {kind} of numbers; leave it out", value=smoothing)
+    if smoothing and (
+        kind in ("regression", "language") or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))
+    ):
+        raise SettingError(
+            f"train.label_smoothing has no effect on {kind}{'' if kind == 'language' else ' of numbers'}; leave it out", value=smoothing
+        )
     known = SCORES[kind] | {f"{name}/{metric}": more for name, part in parts.items() for metric, more in SCORES[part["kind"]].items()}
     if kind == "multiclass" and len(spec["classes"]) > RANKED:
         known = {name: more for name, more in known.items() if name != "roc_auc_ovr"}
@@ -67,6 +74,8 @@ def build(spec: Mapping[str, Any]) -> Task:
         return Multilabel(len(spec["classes"] or spec["names"]), label_smoothing=smoothing, score=score)
     if kind == "sequence":
         return Sequence(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score)
+    if kind == "language":
+        return Language(len(spec["classes"] or ()), int(spec["longest"]), score=score)
     if kind == "tagging":
         return Tagging(len(spec["classes"]), label_smoothing=smoothing, score=score)
     if kind == "regression":
