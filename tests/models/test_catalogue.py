@@ -25,10 +25,16 @@ def test_every_entry_speaks_for_itself() -> None:
         assert listed["name"] in catalogue.names()
         assert len(listed["purpose"]) > 20
         assert any(character.isdigit() for character in listed["source"]) or "TabM" in listed["source"]
-        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source"}
+        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source", "stream"}
         rows = {"binary", "multiclass", "multilabel", "regression", "several"}
         assert set(listed["tasks"]) == (
-            {"tagging"} if "tokens" in listed["inputs"] else {"sequence"} if "source" in listed["inputs"] else rows
+            {"tagging"}
+            if "tokens" in listed["inputs"]
+            else {"sequence"}
+            if "source" in listed["inputs"]
+            else {"language"}
+            if "stream" in listed["inputs"]
+            else rows
         )
         assert set(listed["settings"]) <= set(ModelPart.model_fields)
         assert all(len(reason) > 5 for reason in listed["reasons"].values())
@@ -50,6 +56,7 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"series"}, "series_lstm"),
         ({"tokens"}, "lstm_tagger"),
         ({"source"}, "seq2seq_transformer"),
+        ({"stream"}, "gpt"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),
@@ -99,7 +106,7 @@ def test_every_setting_has_an_effect(name: str) -> None:
     inputs = {kind: spec for kind, spec in ALL.items() if kind in entry.inputs}
     other: dict[str, Any] = {
         "width": 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "silu", "norm": "layer", "embedding": "none",
-        "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": False, "crf": True,
+        "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": False, "crf": True, "grams": 2,
         "stem": "patch" if name == "vit" else "imagenet", "residual": False, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
         "pool": "class" if name == "vit" else "none",
     }  # fmt: skip

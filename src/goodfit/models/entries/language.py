@@ -8,7 +8,7 @@ from goodfit.models.lstm_language import LSTMLanguage
 
 ENTRIES: dict[str, Entry] = {
     "gpt": Entry(
-        lambda inputs, outputs, settings: GPT(outputs, tied=False, **settings),
+        lambda inputs, outputs, settings: GPT(inputs["stream"]["vocabulary"], tied=False, **settings),
         ("stream",),
         {
             "width": Setting(192, "a character's vector; what two cores read a few million times in a quarter of an hour"),
@@ -22,7 +22,7 @@ ENTRIES: dict[str, Entry] = {
         tasks=("language",),
     ),
     "lstm_language": Entry(
-        lambda inputs, outputs, settings: LSTMLanguage(outputs, **settings),
+        lambda inputs, outputs, settings: LSTMLanguage(inputs["stream"]["vocabulary"], **settings),
         ("stream",),
         {
             "width": Setting(512, "units; a million weights for characters"),
