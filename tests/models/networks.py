@@ -17,9 +17,10 @@ IMAGE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 12, "
 SERIES: dict[str, Any] = {"series": {"columns": ["s"], "channels": 2, "length": 7}}
 TOKENS: dict[str, Any] = {"tokens": {"column": "w", "vocabulary": 30, "alphabet": 20, "letters": 5, "length": 6}}
 SOURCE: dict[str, Any] = {"source": {"column": "q", "vocabulary": 20, "length": 6}}
+CAPTION: dict[str, Any] = {"caption": {"length": 5}}
 STREAM: dict[str, Any] = {"stream": {"column": "t", "vocabulary": 30, "length": 11}}
 TABLE = NUMBERS | CATEGORIES
-ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | STREAM
+ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | STREAM | CAPTION
 SMALL = {"width": 8, "members": 3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -65,6 +66,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "transformer_tagger": ("transformer_tagger", TOKENS, {"width": 8, "heads": 2, "embedding_dim": 6}),
     "seq2seq_transformer": ("seq2seq_transformer", SOURCE, {"width": 8, "heads": 2, "depth": 1}),
     "attention_rnn": ("attention_rnn", SOURCE, {"width": 8, "embedding_dim": 6}),
+    "captioner": ("captioner", IMAGE | CAPTION, {"width": 8, "heads": 2, "depth": 1}),
+    "caption_rnn": ("caption_rnn", IMAGE | CAPTION, {"width": 8, "embedding_dim": 6}),
     "gpt": ("gpt", STREAM, {"width": 8, "heads": 2, "depth": 2, "grams": 3}),
     "gpt, characters alone": ("gpt", STREAM, {"width": 8, "heads": 2, "depth": 1, "grams": 0, "dropout": 0.2}),
     "lstm_language": ("lstm_language", STREAM, {"width": 5, "embedding_dim": 6, "depth": 2, "dropout": 0.2}),
@@ -104,6 +107,8 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
         tokens = torch.randint(1, 30, (rows, 11), generator=generator, dtype=torch.int32)
         lengths = torch.randint(1, 12, (rows, 1), generator=generator)
         made["text"] = torch.where(torch.arange(11) < lengths, tokens, 0).to(torch.int32)
+    if "caption" in inputs:
+        made["target"] = torch.cat([torch.full((rows, 1), 2), torch.randint(1, OUTPUTS, (rows, 4), generator=generator)], 1)
     if "stream" in inputs:
         made["text"] = torch.randint(1, 30, (rows, 11), generator=generator, dtype=torch.int32)
     if "image" in inputs:
@@ -127,7 +132,7 @@ def shape(case: str, rows: int) -> tuple[int, ...]:
     """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger and, V for O, of a language model, [B, T, O, O] with a chain."""
     if "stream" in CASES[case][1]:
         return (rows, 11, 30)
-    if "source" in CASES[case][1]:
+    if CASES[case][1].keys() & {"source", "caption"}:
         return (rows, 5, OUTPUTS)
     if "tokens" in CASES[case][1]:
         return (rows, 6, OUTPUTS, OUTPUTS) if CASES[case][2].get("crf") else (rows, 6, OUTPUTS)

@@ -25,7 +25,7 @@ def test_every_entry_speaks_for_itself() -> None:
         assert listed["name"] in catalogue.names()
         assert len(listed["purpose"]) > 20
         assert any(character.isdigit() for character in listed["source"]) or "TabM" in listed["source"]
-        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source", "stream"}
+        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source", "stream", "caption"}
         rows = {"binary", "multiclass", "multilabel", "regression", "several"}
         assert set(listed["tasks"]) == (
             {"tagging"}
@@ -34,6 +34,8 @@ def test_every_entry_speaks_for_itself() -> None:
             if "source" in listed["inputs"]
             else {"language"}
             if "stream" in listed["inputs"]
+            else {"caption"}
+            if "caption" in listed["inputs"]
             else rows
         )
         assert set(listed["settings"]) <= set(ModelPart.model_fields)
@@ -57,6 +59,7 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"tokens"}, "lstm_tagger"),
         ({"source"}, "seq2seq_transformer"),
         ({"stream"}, "gpt"),
+        ({"caption"}, "captioner"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),

@@ -206,7 +206,11 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
 
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:
-    augment = Augment.chosen(encoder.inputs["image"]) if "image" in encoder.inputs and recipe.data.augment else None
+    augment = (
+        Augment.chosen(encoder.inputs["image"], named="caption" in encoder.inputs)
+        if "image" in encoder.inputs and recipe.data.augment
+        else None
+    )
     size = min(recipe.train.batch_size or 256, len(rows))
     lonely = len(rows) % size == 1  # a batch of one row has no spread for batch norm
     return Batches(

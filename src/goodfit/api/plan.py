@@ -75,8 +75,10 @@ HABITS: dict[str, Habit] = {
     "seq2seq_transformer": Habit("adamw", 1e-3, 1e-2, "cosine", 0.1, 1.0, 30, 30, batch=128, label_smoothing=0.1, beta2=0.98),
     "attention_rnn": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 20, 20, batch=128, label_smoothing=0.1),
     # nanoGPT's betas and schedule; Muon for the hidden matrices, after Jordan 2024, takes about two thirds of AdamW's updates to the same loss.
-    "gpt": Habit("muon", 3e-3, 1e-2, "cosine", 0.02, 1.0, 30, 30, batch=16, beta2=0.95),
-    "lstm_language": Habit("adamw", 4e-3, 1e-2, "cosine", 0.02, 1.0, 30, 30, batch=16, beta2=0.95),
+    "gpt": Habit("muon", 3e-3, 1e-2, "cosine", 0.02, 1.0, 20, 20, batch=8, beta2=0.95),
+    "lstm_language": Habit("adamw", 4e-3, 1e-2, "cosine", 0.02, 1.0, 20, 20, batch=16, beta2=0.95),
+    "captioner": Habit("adamw", 1e-3, 5e-2, "cosine", 0.1, 1.0, 60, 60, batch=64, label_smoothing=0.1),
+    "caption_rnn": Habit("adamw", 2e-3, 5e-2, "cosine", 0.1, 1.0, 60, 60, batch=64, label_smoothing=0.1),
     "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
 }
@@ -115,6 +117,8 @@ def data_settings(recipe: Recipe, name: str) -> DataPart:
 
 def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) -> str:
     """The network by name: the one asked for, or the default for the kinds of columns."""
+    if target.kind == "caption":
+        return recipe.model.name or catalogue.choose({"caption"}, rows, recipe.preset)
     if target.kind == "language":
         return recipe.model.name or catalogue.choose({"stream"}, rows, recipe.preset)
     if target.kind == "sequence":
@@ -146,10 +150,10 @@ def partner_name(recipe: Recipe, name: str) -> str | None:
 
 def member_count(recipe: Recipe, name: str, rows: int, target: TargetSpec) -> int:
     """Folds to train networks on and average. rows: those that may be trained on. Raises SettingError where there is nothing to average."""
-    if target.kind in ("tagging", "sequence", "language"):
+    if target.kind in ("tagging", "sequence", "language", "caption"):
         if (recipe.train.members or 1) > 1:
             raise SettingError(
-                f"train.members={recipe.train.members} averages probabilities, which is not done for {target.kind}; leave it out",
+                f"train.members={recipe.train.members} averages probabilities, and {target.kind} has none; leave it out",
                 value=recipe.train.members,
             )
         return 1
@@ -230,7 +234,11 @@ def _resolved(
         changes["optim__clip"] = habit.clip
     if habit.beta2 is not None and optimiser in ("adam", "adamw") and not recipe.given("optim.beta2"):
         changes["optim__beta2"] = habit.beta2
-    if habit.label_smoothing and not recipe.given("train.label_smoothing") and target.kind in ("binary", "multiclass", "sequence"):
+    if (
+        habit.label_smoothing
+        and not recipe.given("train.label_smoothing")
+        and target.kind in ("binary", "multiclass", "sequence", "caption")
+    ):
         changes["train__label_smoothing"] = habit.label_smoothing
     epochs = recipe.train.epochs
     changes["train__epochs"] = epochs or habit.epochs

@@ -56,8 +56,8 @@ class Part(BaseModel):
 
 class DataPart(Part):
     target: Names = Field(default=(), description="column or columns to predict")
-    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "language"] | None = Field(
-        default=None, description="found from the target when None"
+    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "language", "caption"] | None = (
+        Field(default=None, description="found from the target when None")
     )
     kinds: dict[str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens"]] = Field(
         default_factory=dict, description="kinds of columns where the guess is to be overruled"

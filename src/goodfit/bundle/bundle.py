@@ -159,7 +159,7 @@ class Bundle:
             columns: dict[str, Any] = {f"{prefix}prediction": mean}
             width = self.half_widths.get(target.names[0])
             return columns | ({f"{prefix}low": mean - width, f"{prefix}high": mean + width} if width is not None else {})
-        if target.kind == "sequence":
+        if target.kind in ("sequence", "caption"):
             return {f"{prefix}prediction": pl.Series(target.texts(decoded["unit"]), dtype=pl.String)}
         if target.kind == "tagging":
             names = np.array([str(label) for label in target.classes or ()])

@@ -58,7 +58,8 @@ def train(
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
     source: Annotated[str | None, typer.Option(help="Column to read where sequences are written, such as a word for its phones.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, multilabel, regression, tagging, sequence or language; found when not given.")
+        str | None,
+        typer.Option(help="binary, multiclass, multilabel, regression, tagging, sequence, language or caption; found when not given."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
     sets: Sets = None,

@@ -62,7 +62,7 @@ class Encoder:
     `{"numbers": {"names", "scaling"}, "categories": {"names", "sizes"}, "text": {"columns", "vocabulary", "max_tokens"},
     "image": {"column", "channels", "height", "width", "mean", "std"}, "series": {"columns", "channels", "length"},
     "tokens": {"column", "vocabulary", "alphabet", "letters", "length"},
-    "source": {"column", "vocabulary", "length"}, "stream": {"column", "vocabulary", "length"}}`, the parts that the data have.
+    "source": {"column", "vocabulary", "length"}, "stream": {"column", "vocabulary", "length"}, "caption": {"length"}}`, the parts that the data have.
     target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
     """
 
@@ -105,6 +105,8 @@ class Encoder:
             self.inputs["source"] = source.inputs()
         if stream:
             self.inputs["stream"] = stream.inputs()
+        if target.kind == "caption":
+            self.inputs["caption"] = {"length": target.longest + 1}
 
     @classmethod
     def fit(
@@ -312,7 +314,7 @@ class Encoder:
 
     def _codes(self, table: _Source) -> np.ndarray:
         """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
-        if self.target.kind in ("tagging", "sequence", "language"):
+        if self.target.kind in ("tagging", "sequence", "language", "caption"):
             return self.target.encode(table.frame(self.target.names))
         try:
             parts = [self.target.encode(frame) for _, frame in table.chunks(self.target.names)]

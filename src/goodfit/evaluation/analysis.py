@@ -85,7 +85,7 @@ def analyse(
             left = (deadline - time.monotonic()) * _SHARE / (len(specs) - index)
             if left > 0:
                 found[index]["baselines"] = baselines(dataset, spec, split, seed, on=rows, seconds=left)
-    if predict is not None and len(dataset.schema.features) > 1 and target.kind not in ("tagging", "sequence"):
+    if predict is not None and len(dataset.schema.features) > 1 and target.kind not in ("tagging", "sequence", "caption"):
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
     document = {"targets": found, "data": _data(dataset, split)}
     return dict(plain(document))

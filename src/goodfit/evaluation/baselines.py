@@ -22,6 +22,7 @@ from goodfit.base.streams import derive, numpy_stream
 from goodfit.data.dataset import Dataset
 from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
+from goodfit.evaluation.captioned import caption_baselines
 from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, tabular
 from goodfit.evaluation.scores import Prediction, values
 from goodfit.evaluation.surprise import language_baselines
@@ -56,6 +57,8 @@ def baselines(
     train, on = _some(split.train, most, seed, "train"), _some(on, most, seed, "on")
     target = target.fit(dataset, split.train)
     y, truth = (target.encode(dataset.take(rows, target.names)) for rows in (train, on))
+    if target.kind == "caption":
+        return caption_baselines(dataset, target, train, on, truth)
     if target.kind == "sequence":
         return written_baselines(dataset, target, train, on, truth)
     if target.kind == "tagging":

@@ -15,6 +15,7 @@ from goodfit.base.errors import DataError
 from goodfit.data.dataset import Dataset
 from goodfit.data.encode_image import fit as fit_images
 from goodfit.data.target import TargetSpec
+from goodfit.evaluation.captioned import caption_mistakes
 from goodfit.evaluation.surprise import language_mistakes
 from goodfit.evaluation.tagged import tag_mistakes
 from goodfit.evaluation.written import written_mistakes
@@ -53,6 +54,9 @@ def mistakes(
     """
     if target.kind == "sequence":
         return written_mistakes(dataset, target, rows, prediction["unit"], encoded, most)
+    if target.kind == "caption":
+        source = dataset.schema.features[0].name
+        return caption_mistakes(dataset, target, rows, prediction["unit"], encoded, most, lambda worst: thumbnails(dataset, source, worst))
     if target.kind == "language":
         return language_mistakes(dataset, target, rows, prediction["bits"], most)
     if target.kind == "tagging":

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
-from goodfit.models.entries import images, language, sequences, series, tables, tagging, texts
+from goodfit.models.entries import captions, images, language, sequences, series, tables, tagging, texts
 from goodfit.models.entries.images import RESIDUAL, image_defaults
 from goodfit.models.entries.tables import NO_DROPOUT_FOR_NUMBERS
 from goodfit.models.entries.texts import GRAMS
@@ -31,6 +31,7 @@ CATALOGUE: dict[str, Entry] = {
     **tagging.ENTRIES,
     **sequences.ENTRIES,
     **language.ENTRIES,
+    **captions.ENTRIES,
 }
 
 
@@ -57,6 +58,8 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     columns = set(kinds) - {"text", "image", "identifier", "constant"}
     if "source" in kinds:
         return "seq2seq_transformer"
+    if "caption" in kinds:
+        return "captioner"
     if "stream" in kinds:
         return "gpt"
     if "tokens" in kinds:
@@ -140,12 +143,19 @@ def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Mod
     own = entry(name)
     for kind in inputs:
         if kind not in own.inputs:
-            fitting = [other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs)]
+            fitting = [other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs) and _asked(known, inputs)]
             raise SettingError(
                 f"the network {name!r} reads {', '.join(own.inputs)}, the data have {', '.join(inputs)}; take {' or '.join(fitting)}",
                 value=name,
             )
+    if not _asked(own, inputs):
+        raise SettingError(f"the network {name!r} writes captions of pictures, and the target is none; leave model.name out", value=name)
     return own.build(inputs, outputs, {**own.defaults, **checked(name, settings)})
+
+
+def _asked(own: Entry, inputs: Inputs) -> bool:
+    """Whether a network that writes captions is asked for one."""
+    return "caption" not in own.inputs or "caption" in inputs
 
 
 def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
@@ -165,6 +175,8 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         length = int(inputs["source"]["length"])
         batch["source"] = torch.ones(rows, length, dtype=torch.int32)
         batch["target"] = torch.ones(rows, length, dtype=torch.int64)
+    if "caption" in inputs:
+        batch["target"] = torch.ones(rows, int(inputs["caption"]["length"]), dtype=torch.int64)
     if "stream" in inputs:
         batch["text"] = torch.ones(rows, int(inputs["stream"]["length"]), dtype=torch.int32)
     if "tokens" in inputs:

@@ -7,8 +7,9 @@ from typing import Any
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.protocols import Task
-from goodfit.tasks import binary, language, multiclass, multilabel, regression, sequence, several, tagging
+from goodfit.tasks import binary, caption, language, multiclass, multilabel, regression, sequence, several, tagging
 from goodfit.tasks.binary import Binary
+from goodfit.tasks.caption import Caption
 from goodfit.tasks.class_metrics import RANKED
 from goodfit.tasks.language import Language
 from goodfit.tasks.multiclass import Multiclass
@@ -27,6 +28,7 @@ from goodfit.tasks.tagging import Tagging
 # tagging: accuracy of the tokens, of which there are many; probabilities of all tags of all tokens would fill the memory.
 # sequence: the share of units that are wrong, since a row with one mistake in ten is nearly right.
 # language: bits per character, which is the loss.
+# caption: F1 of the words, since hardly any caption is right throughout.
 # multilabel: log loss, since with many labels hardly any row is right in all, and F1 hangs on a threshold.
 # regression: the root of the mean squared error, which the loss is.
 SCORES: dict[str, dict[str, bool]] = {
@@ -38,6 +40,7 @@ SCORES: dict[str, dict[str, bool]] = {
     "tagging": tagging.SCORES,
     "sequence": sequence.SCORES,
     "language": language.SCORES,
+    "caption": caption.SCORES,
 }
 
 
@@ -74,6 +77,8 @@ def build(spec: Mapping[str, Any]) -> Task:
         return Multilabel(len(spec["classes"] or spec["names"]), label_smoothing=smoothing, score=score)
     if kind == "sequence":
         return Sequence(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score)
+    if kind == "caption":
+        return Caption(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score)
     if kind == "language":
         return Language(len(spec["classes"] or ()), int(spec["longest"]), score=score)
     if kind == "tagging":

@@ -29,7 +29,7 @@ def check(dataset: Dataset, target: TargetSpec, split: Split, seed: int) -> list
     if target.kind == "language":  # a text has no columns that could leak or repeat
         return []
     sample = draw(dataset, target, split, seed)
-    if target.kind in ("tagging", "sequence"):  # all other checks ask what a column says of a row's one answer
+    if target.kind in ("tagging", "sequence", "caption"):  # all other checks ask what a column says of a row's one answer
         return sorted(check_repeats(sample), key=lambda finding: SEVERITIES.index(finding.severity))
     found = check_labels(sample)
     if all(finding.severity != "error" for finding in found):
