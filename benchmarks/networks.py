@@ -4,7 +4,8 @@
 
 JapaneseVowels: its own split. CMUdict: its own split; a word is right where any of its pronunciations is said, and its phone errors are those against
 the nearest of them, over that one's phones. Brown: 57,340 tagged sentences, the last 5,734 of RandomState(0).permutation held out. mnist_5k: 4,000 pictures to
-train, 1,000 to test (stratified, random_state 0). What is measured lies in results/networks.json; a run that was stopped goes on where it was.
+train, 1,000 to test (stratified, random_state 0). Fortunes: the last tenth of the characters. Emoji: a quarter of the pictures held out (stratified
+by class, random_state 0), whose names are asked for. What is measured lies in results/networks.json; a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -83,6 +84,29 @@ def edited(said: list[str], right: list[str]) -> int:
     return row[-1]
 
 
+def fortunes(data: Path, folder: Path) -> list[str]:
+    """The file as it is."""
+    return [str(data / "lm/fortunes.txt.gz")]
+
+
+def emoji(data: Path, folder: Path) -> list[str]:
+    """Pictures and names as one file with parts."""
+    archive = np.load(data / "images/emoji_noto.npz")
+    train, test = train_test_split(np.arange(len(archive["labels"])), test_size=0.25, random_state=0, stratify=archive["labels"])
+    parts = {"train": train, "test": test}
+    np.savez(
+        folder / "emoji.npz", **{f"{name}_{part}": archive[name][rows] for part, rows in parts.items() for name in ("images", "captions")}
+    )
+    return [str(folder / "emoji.npz"), "--source", "images", "--target", "captions"]
+
+
+def beside_retrieval(data: Path, run: Path) -> dict[str, float]:
+    """BLEU, and what the caption of the likest training picture scores on the same rows."""
+    target = json.loads((run / "analysis.json").read_text())["targets"][0]
+    nearest = next(entry for entry in target["baselines"] if entry["name"].startswith("the likest"))["metrics"]
+    return {"bleu": target["scores"]["metrics"]["bleu"]["value"]} | {f"{name}_of_retrieval": value for name, value in nearest.items()}
+
+
 @dataclass(frozen=True)
 class Case:
     """goal: the least value of the metric (the most, of an error), None where no figure was asked for. limit: of time. sets: further settings.
@@ -106,6 +130,10 @@ CASES: dict[str, Case] = {
     "transformer_tagger/Brown": Case(brown, "accuracy", 0.965, "10m"),
     "attention_rnn/CMUdict": Case(cmudict, "word_error_rate", 0.32, "15m", judge=pronounced),
     "seq2seq_transformer/CMUdict": Case(cmudict, "word_error_rate", 0.32, "15m", judge=pronounced),
+    "gpt/fortunes": Case(fortunes, "bits_per_character", 2.2, "15m"),
+    "lstm_language/fortunes": Case(fortunes, "bits_per_character", None, "15m"),
+    "captioner/emoji": Case(emoji, "word_f1", 0.114, "10m", judge=beside_retrieval),
+    "caption_rnn/emoji": Case(emoji, "word_f1", 0.114, "10m", judge=beside_retrieval),
     "lenet5/mnist_5k": Case(digits, "accuracy", None, "5m"),
     "vgg/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),
     "resnet20/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),
