@@ -62,6 +62,11 @@ def test_pictures_and_their_names(name: str, tmp_path: Path) -> None:
     page = (run.folder / "report.html").read_text()
     assert "F1 of the words" in page
     assert "BLEU" in page
+    assert "Where it looks" in page
+    assert len(target["looks"]) == 4
+    assert [word["word"] for word in target["looks"][0]["words"]] == run.predict({"image": images[[target["looks"][0]["row"] - 1]]})[
+        "prediction"
+    ][0].split()
 
 
 def test_paths_of_pictures_in_a_table(tmp_path: Path) -> None:

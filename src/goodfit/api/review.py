@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from goodfit.data.splits import Split
 from goodfit.evaluation.analysis import analyse
 from goodfit.evaluation.calibration import interval
 from goodfit.evaluation.ledger import open_test, openings
+from goodfit.evaluation.looking import Looks, looks
 from goodfit.tasks.cooling import temperature
 
 COVERAGE = 0.9
@@ -109,19 +111,23 @@ def review(
         open_test(run.path, "goodfit train", len(rows), data.fingerprint)
     bundle.coverage = COVERAGE
     left = None if deadline is None else max(deadline - time.monotonic(), 1.0)
+    prediction = bundle.decoded(data, device=device, rows=rows)
     analysis = analyse(
         data,
         bundle.target,
         split,
         lambda frame: bundle.decoded(bundle.read(frame), device=device),
         part=part,
-        prediction=bundle.decoded(data, device=device, rows=rows),
+        prediction=prediction,
         weight=row_weights(data, rows),
         half_widths=bundle.half_widths,
         coverage=COVERAGE,
         seed=recipe.seed,
         seconds=left,
     )
+    if bundle.target.kind == "caption":
+        member = bundle.members[0]
+        analysis["targets"][0]["looks"] = looks(cast(Looks, member.network), member.encoder, data, rows, prediction["unit"])
     if bundle.target.kind == "language":
         analysis["targets"][0]["samples"] = samples(bundle, recipe.seed)
     run.write("analysis.json", analysis)

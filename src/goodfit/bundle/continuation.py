@@ -52,7 +52,7 @@ def written(
     """
     room = encoder.length
     ids = torch.from_numpy(np.stack([ids_of(encoder, prompt) for prompt in prompts])).long()  # B P
-    chances = [torch_stream(seed, "sample", 0) for _ in prompts]
+    chances = [torch_stream(seed, "sample", prompt) for prompt in prompts]
     logits, state = _begun(network, ids)
     held = ids.shape[1]
     for _ in range(length):
@@ -60,7 +60,7 @@ def written(
         drawn = torch.cat(
             [draw(row, chance, temperature=temperature, k=top_k, p=top_p) for row, chance in zip(logits.split(1), chances, strict=True)]
         )
-        yield [encoder.text(one.numpy()) for one in drawn.split(1)]
+        yield [encoder.text(one) for one in drawn.unsqueeze(1).numpy()]
         ids, held = torch.cat([ids, drawn.unsqueeze(1)], 1)[:, -room:], held + 1
         if held > room:
             ids = ids[:, -(room - room // 2) :]
@@ -68,8 +68,8 @@ def written(
             held = ids.shape[1]
         else:
             with torch.no_grad():
-                logits, state = network.read(state, drawn.unsqueeze(1))
-            logits = logits[:, -1]
+                logits, state = network.read(state, drawn.unsqueeze(1).to(next(iter(state.values())).device))
+            logits = logits[:, -1].cpu()
 
 
 def ids_of(encoder: StreamEncoder, prompt: str) -> np.ndarray:
@@ -113,5 +113,6 @@ def continuation_columns(
 
 def _begun(network: Writes, ids: Tensor) -> tuple[Tensor, State]:
     with torch.no_grad():
-        logits, state = network.read(network.begin(len(ids)), ids)
-    return logits[:, -1], state
+        state = network.begin(len(ids))
+        logits, state = network.read(state, ids.to(next(iter(state.values())).device))
+    return logits[:, -1].cpu(), state  # where chance is drawn, whatever the network lies on

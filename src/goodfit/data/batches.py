@@ -27,7 +27,7 @@ RESIDENT = 0.25  # of the accelerator's free memory that the data may take; the 
 def rows_at_once(inputs: Mapping[str, Any]) -> int:
     """Rows of a batch for scoring, by the encoder's specification: as many as fill the cores, few enough that what lies between layers stays
     near them. With attention over 256 tokens, 1,024 texts take a GiB a layer and eight times as long as in batches of 64."""
-    return 64 if inputs.keys() & {"text", "series", "tokens", "source", "stream"} else 256 if "image" in inputs else 1024
+    return 64 if inputs.keys() & {"text", "series", "tokens", "source", "stream", "caption"} else 256 if "image" in inputs else 1024
 
 
 class Batches:

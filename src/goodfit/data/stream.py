@@ -25,7 +25,6 @@ from goodfit.data.table import open_table
 
 TEXT, BEGINS = "text", "begins"  # the columns; that of the texts keeps its name where a table has one
 LANGUAGE = "language"
-PIECE = 256  # characters of a row where nobody says otherwise, as data.max_tokens
 # Of the characters, where nobody says otherwise: a tenth says the bits of a character to a hundredth, and what is left teaches.
 SHARES = {"valid_fraction": 0.05, "test_fraction": 0.1}
 LEAST = 1_000  # characters: of fewer, the parts hold no sentence

@@ -16,6 +16,7 @@ from goodfit.report.sections.errors import errors
 from goodfit.report.sections.findings import findings
 from goodfit.report.sections.headline import headline
 from goodfit.report.sections.importance import importance
+from goodfit.report.sections.looks import looks
 from goodfit.report.sections.mistakes import mistakes
 from goodfit.report.sections.network import network
 from goodfit.report.sections.repeat import environment, ledger, recipe, repeat
@@ -30,6 +31,7 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Records], Html]], ...] = (
     ("data", "The data", understanding),
     ("training", "Training", curves),
     ("score", "The score", scores),
+    ("looks", "Where it looks", looks),
     ("samples", "What it writes", samples),
     ("errors", "Where it errs", errors),
     ("calibration", "Its certainty", calibration),

@@ -17,7 +17,7 @@ from goodfit.tasks.search import Decoder, State, beam
 from goodfit.tasks.sequence import END, FIRST, LONGEST, NONE, START, Sequence
 
 SCORES = {"word_f1": True, "bleu": True}
-DRAWN = 64  # answers: their mean agreement then scatters by an eighth of a single one's
+DRAWN = 32  # answers: their mean agreement scatters by a sixth of a single one's
 WIDTH = 4  # of the beam, whose answers may be chosen too
 _SEED = 20_040  # of the draws, which are the same for the same pictures and weights
 
