@@ -17,6 +17,7 @@ IMAGE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 12, "
 SERIES: dict[str, Any] = {"series": {"columns": ["s"], "channels": 2, "length": 7}}
 TOKENS: dict[str, Any] = {"tokens": {"column": "w", "vocabulary": 30, "alphabet": 20, "letters": 5, "length": 6}}
 SOURCE: dict[str, Any] = {"source": {"column": "q", "vocabulary": 20, "length": 6}}
+PICTURE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 16, "width": 24}}  # of several places
 CAPTION: dict[str, Any] = {"caption": {"length": 5}}
 STREAM: dict[str, Any] = {"stream": {"column": "t", "vocabulary": 30, "length": 11}}
 TABLE = NUMBERS | CATEGORIES
@@ -66,8 +67,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "transformer_tagger": ("transformer_tagger", TOKENS, {"width": 8, "heads": 2, "embedding_dim": 6}),
     "seq2seq_transformer": ("seq2seq_transformer", SOURCE, {"width": 8, "heads": 2, "depth": 1}),
     "attention_rnn": ("attention_rnn", SOURCE, {"width": 8, "embedding_dim": 6}),
-    "captioner": ("captioner", IMAGE | CAPTION, {"width": 8, "heads": 2, "depth": 1}),
-    "caption_rnn": ("caption_rnn", IMAGE | CAPTION, {"width": 8, "embedding_dim": 6}),
+    "captioner": ("captioner", PICTURE | CAPTION, {"width": 8, "heads": 2, "depth": 1}),
+    "caption_rnn": ("caption_rnn", PICTURE | CAPTION, {"width": 8, "embedding_dim": 6}),
     "gpt": ("gpt", STREAM, {"width": 8, "heads": 2, "depth": 2, "grams": 3}),
     "gpt, characters alone": ("gpt", STREAM, {"width": 8, "heads": 2, "depth": 1, "grams": 0, "dropout": 0.2}),
     "lstm_language": ("lstm_language", STREAM, {"width": 5, "embedding_dim": 6, "depth": 2, "dropout": 0.2}),
@@ -112,7 +113,7 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
     if "stream" in inputs:
         made["text"] = torch.randint(1, 30, (rows, 11), generator=generator, dtype=torch.int32)
     if "image" in inputs:
-        made["image"] = torch.randn(rows, 3, 12, 13, generator=generator)
+        made["image"] = torch.randn(rows, 3, inputs["image"]["height"], inputs["image"]["width"], generator=generator)
     if "series" in inputs:
         made["series"] = torch.randn(rows, 7, 2, generator=generator)
         made["lengths"] = torch.randint(1, 8, (rows,), generator=generator)

@@ -83,12 +83,16 @@ def test_bleu_by_hand() -> None:
     said, right = np.array([[0, 1, 0, 1, 2, 0, 3]]), np.array([[0, 1, 4, 2, 0, 3]])
     counts = ngram_counts(said, right)
     assert counts.tolist() == [[5, 3, 1, 0, 7, 6, 5, 4, 7, 6]]
-    expected = (5 / 7 * 4 / 7 * 2 / 6 * 1 / 5) ** 0.25
+    expected = (5 / 7 * 3 / 6 * 1 / 5 * 0.5 / 4) ** 0.25
     assert bleu_of(counts)[0] == pytest.approx(expected)
-    short = ngram_counts(np.array([[0, 1]]), right)
-    assert bleu_of(short)[0] == pytest.approx(math.exp(1 - 6 / 2) * (2 / 2 * 2 / 2 * 1 * 1) ** 0.25)
+    short = ngram_counts(np.array([[0, 1, 4, 2]]), right)
+    assert bleu_of(short)[0] == pytest.approx(math.exp(1 - 6 / 4))
+    assert bleu_of(ngram_counts(np.array([[0, 1, 4]]), right))[0] == 0  # it says no run of four
+    assert bleu_of(ngram_counts(np.array([[7, 8, 9, 7, 7]]), right))[0] == pytest.approx(
+        math.exp(1 - 6 / 5) * (0.5 / 5 * 0.25 / 4 * 0.125 / 3 * 0.0625 / 2) ** 0.25
+    )
     assert bleu_of(ngram_counts(right, right))[0] == 1
     assert bleu_of(ngram_counts(np.array([[NONE]]), right)).tolist() == [0]
     both = ngram_counts(np.vstack([said, said]), np.vstack([np.append(right, NONE)] * 2))
-    smoothed = (10 / 14 * 7 / 13 * 3 / 11 * 1 / 9) ** 0.25  # counted over all rows together
+    smoothed = (10 / 14 * 6 / 12 * 2 / 10 * 0.5 / 8) ** 0.25  # counted over all rows together
     assert bleu_of(both.sum(0, keepdims=True))[0] == pytest.approx(smoothed)

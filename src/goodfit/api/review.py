@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import cast
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from goodfit.data.splits import Split
 from goodfit.evaluation.analysis import analyse
 from goodfit.evaluation.calibration import interval
 from goodfit.evaluation.ledger import open_test, openings
-from goodfit.evaluation.looking import Looks, looks
+from goodfit.evaluation.looking import looks
 from goodfit.tasks.cooling import temperature
 
 COVERAGE = 0.9
@@ -127,7 +126,7 @@ def review(
     )
     if bundle.target.kind == "caption":
         member = bundle.members[0]
-        analysis["targets"][0]["looks"] = looks(cast(Looks, member.network), member.encoder, data, rows, prediction["unit"])
+        analysis["targets"][0]["looks"] = looks(member.network, member.encoder, data, rows, prediction["unit"])
     if bundle.target.kind == "language":
         analysis["targets"][0]["samples"] = samples(bundle, recipe.seed)
     run.write("analysis.json", analysis)

@@ -101,8 +101,8 @@ def read_stream_like(source: Any, schema: Schema) -> Dataset:
     name = next(column.name for column in schema.features)
     if isinstance(source, str | Path) and (is_text_file(Path(source)) or Path(source).is_dir()):
         notes: list[Note] = []
-        texts = [Passage(text, where) for where, text in _written(Path(source), notes)]
-        return _in_pieces(texts, name, DataPart(), notes, _files(source), divided=False)
+        passages = [Passage(text, where) for where, text in _written(Path(source), notes)]
+        return _in_pieces(passages, name, DataPart(), notes, _files(source), divided=False)
     frame = _frame(source)
     if name not in frame.columns:
         hint = did_you_mean(name, frame.columns) or "; there are " + listed(frame.columns)
@@ -129,8 +129,8 @@ def _in_pieces(
             parts += [part] * len(firsts)
             start = end
     table = pl.DataFrame({column: pl.Series(pieces, dtype=pl.String), BEGINS: pl.Series(begins, dtype=pl.Boolean)})
-    part = np.array(parts, dtype=np.int8) if divided else None
-    return Dataset(_schema(column, table), table.height, files, _fingerprint(passages), tuple(notes), None, part, Memory(table))
+    given = np.array(parts, dtype=np.int8) if divided else None
+    return Dataset(_schema(column, table), table.height, files, _fingerprint(passages), tuple(notes), None, given, Memory(table))
 
 
 def _stretches(passages: Sequence[Passage], settings: DataPart | None) -> list[list[tuple[int, int]]]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any, Protocol
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from goodfit.data.batches import Batches
 from goodfit.data.dataset import Dataset
@@ -24,14 +24,8 @@ _SIDE = 96  # pixels of a picture in the page
 _DARK = 0.2  # brightness of what is not looked at
 
 
-class Looks(Protocol):
-    """models.captioner and models.caption_rnn."""
-
-    def with_weights(self, *, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]: ...
-
-
-def looks(network: Looks, encoder: Encoder, data: Dataset, rows: np.ndarray, said: np.ndarray) -> list[dict[str, Any]]:
-    """[{"row", "actual", "words": [{"word", "image"}]}] of the first pictures among `rows`; said: [n, any] codes of what was written of them.
+def looks(network: nn.Module, encoder: Encoder, data: Dataset, rows: np.ndarray, said: np.ndarray) -> list[dict[str, Any]]:
+    """network: models.captioner or models.caption_rnn. [{"row", "actual", "words": [{"word", "image"}]}] of the first pictures among `rows`; said: [n, any] codes of what was written of them.
 
     image: the picture as a PNG of 96 x 96 pixels in a data URI, dark where the word was not found, the mean over blocks and heads.
     """
@@ -43,7 +37,8 @@ def looks(network: Looks, encoder: Encoder, data: Dataset, rows: np.ndarray, sai
     codes = torch.from_numpy(said[chosen].astype(np.int64))
     read = F.pad(torch.where(codes == NONE, 0, codes + FIRST), (1, 0), value=START)[:, :-1]
     with torch.no_grad():
-        _, weights = network.with_weights(image=batch.inputs["image"], target=read)
+        device = next(network.parameters()).device
+        weights = cast(Any, network).with_weights(image=batch.inputs["image"].to(device), target=read.to(device))[1].float().cpu()
     weights = weights.mean((1, 2)) if weights.dim() == 5 else weights  # B L A T S -> B T S
     pixels = encoded.inputs["image"]
     assert isinstance(pixels, Tensor)

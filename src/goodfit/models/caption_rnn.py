@@ -75,4 +75,4 @@ class CaptionRNN(nn.Module):
         return hidden, seen, weights.squeeze(1), state | {"hidden": hidden}
 
     def _scores(self, word: Tensor, hidden: Tensor, seen: Tensor) -> Tensor:
-        return self.head(self.dropout(torch.tanh(self.readout(torch.cat([word, hidden, seen], -1)))))  # type: ignore[no-any-return]
+        return self.head(self.dropout(torch.tanh(self.readout(torch.cat([word, hidden, seen], -1)))))

@@ -57,7 +57,7 @@ class Captioner(nn.Module):
         x = self._embedded(required("target", target))
         for block in self.blocks:
             x = block(x, causal=True, context=memory)
-        return self.head(self.norm(x))  # type: ignore[no-any-return]
+        return self.head(self.norm(x))
 
     def with_weights(self, *, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """What `forward` gives, and how much each word looks at each place in each block and head: [B, L, A, T, S]."""
@@ -84,4 +84,4 @@ class Captioner(nn.Module):
     def _embedded(self, target: Tensor, start: Tensor | None = None) -> Tensor:
         expect("the caption", target, "B", "T")
         x = self.words(target) * self.width**0.5
-        return self.dropout(x if self.positions is None else self.positions(x, start))  # type: ignore[no-any-return]
+        return self.dropout(x if self.positions is None else self.positions(x, start))

@@ -30,7 +30,7 @@ class LSTMLanguage(nn.Module):
     def forward(self, *, text: Tensor | None = None) -> Tensor:
         text = required("text", text)
         expect("lstm language model", text, "B", "T")
-        return self.head(self.dropout(self.layers(self.tokens(text))))  # type: ignore[no-any-return]
+        return self.head(self.dropout(self.layers(self.tokens(text))))
 
     def begin(self, rows: int) -> State:
         """The state before the first token: hidden and memory, each [B, N, U]."""

@@ -42,7 +42,7 @@ class Grams(nn.Module):
         for back, table in enumerate(self.tables, start=1):
             run = (run * _PRIME + whole[:, first - back : first - back + T] + 1) % self.buckets
             found.append(self.dropout(table(run)))
-        return self.join(torch.cat(found, 2))  # type: ignore[no-any-return]
+        return self.join(torch.cat(found, 2))
 
     def after(self, text: Tensor, before: Tensor) -> Tensor:
         """The last longest - 1 tokens of `before` and `text` together [B, longest - 1]."""

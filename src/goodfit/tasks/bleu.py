@@ -30,19 +30,19 @@ def ngram_counts(said: np.ndarray, right: np.ndarray) -> np.ndarray:
 def bleu_of(totals: np.ndarray) -> np.ndarray:
     """Totals [R, 2 ORDER + 2] of `ngram_counts` -> BLEU [R], 0 to 1: the geometric mean of the precisions, with the brevity penalty.
 
-    Captions of three words have no runs of four that could match: for runs of two and more, one is added above and below (Lin and Och 2004, "ORANGE",
-    section 4), here to the totals of all rows.
+    A length of which no run matches counts as half a match, the next such as a quarter, as NIST's script and sacrebleu (Post 2018) have it; where no run of
+    a length was said at all, BLEU is 0.
 
     Source: Papineni et al. 2002, "BLEU: a method for automatic evaluation of machine translation".
     """
-    hit, said = totals[:, :ORDER].copy(), totals[:, ORDER : 2 * ORDER].copy()
-    hit[:, 1:] += 1
-    said[:, 1:] += 1
+    hit, said = totals[:, :ORDER], totals[:, ORDER : 2 * ORDER]
+    none = hit == 0
+    hit = np.where(none, 0.5 ** np.cumsum(none, axis=1), hit)
     length, wanted = totals[:, -2], totals[:, -1]
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.exp(np.log(hit / said).mean(1))
-        brevity = np.exp(np.minimum(0.0, 1 - wanted / length))
-    return np.where((length > 0) & (hit[:, 0] > 0), precision * brevity, 0.0)
+        found = precision * np.exp(np.minimum(0.0, 1 - wanted / length))
+    return np.where((said > 0).all(1), found, 0.0)
 
 
 def _runs(words: list[int], order: int) -> Counter[tuple[int, ...]]:

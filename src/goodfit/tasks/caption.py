@@ -73,10 +73,13 @@ class Caption:
         }
 
     def _draw(self, decoder: Decoder, state: State, limit: int) -> Tensor:
-        """N answers of each picture from what the network believes: tokens [B, N, L]."""
+        """N answers of each picture from what the network believes: tokens [B, N, L].
+
+        The largest of log probabilities with Gumbel's noise is a draw (Gumbel 1954). All pictures share the noise, so that none hangs on the others.
+        """
         first = next(iter(state.values()))
         rows, device = first.shape[0] * self.drawn, first.device
-        generator = torch.Generator(device=device).manual_seed(_SEED)
+        generator = torch.Generator().manual_seed(_SEED)
         state = {name: part.repeat_interleave(self.drawn, 0) for name, part in state.items()}
         token, ended, path = torch.full((rows,), START, device=device), torch.zeros(rows, dtype=torch.bool, device=device), []
         with torch.no_grad():
@@ -84,7 +87,8 @@ class Caption:
                 logits, state = decoder.advance(state, token)
                 logits = logits.float()
                 logits[:, 0] = logits[:, START] = -torch.inf
-                token = torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1) if rows else token
+                chance = -torch.empty(self.drawn, logits.shape[1]).exponential_(generator=generator).log_().to(device)  # N V
+                token = (logits.unflatten(0, (-1, self.drawn)) + chance).flatten(0, 1).argmax(1) if rows else token
                 token = token.masked_fill(ended, END)
                 path.append(token)
                 ended = ended | (token == END)
