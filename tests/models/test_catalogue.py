@@ -59,7 +59,7 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"tokens"}, "lstm_tagger"),
         ({"source"}, "seq2seq_transformer"),
         ({"stream"}, "gpt"),
-        ({"caption"}, "captioner"),
+        ({"caption"}, "caption_rnn"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),

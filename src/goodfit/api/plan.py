@@ -78,8 +78,9 @@ HABITS: dict[str, Habit] = {
     # batches, since minutes of two cores are a thousand updates: fortunes has 2.14 bits per character after nine minutes of one core.
     "gpt": Habit("muon", 3e-3, 1e-2, "cosine", 0.02, 1.0, 20, 20, batch=8, beta2=0.95),
     "lstm_language": Habit("adamw", 4e-3, 1e-2, "cosine", 0.02, 1.0, 20, 20, batch=16, beta2=0.95),
-    "captioner": Habit("adamw", 1e-3, 5e-2, "cosine", 0.1, 1.0, 60, 60, batch=64, label_smoothing=0.1),
-    "caption_rnn": Habit("adamw", 2e-3, 5e-2, "cosine", 0.1, 1.0, 60, 60, batch=64, label_smoothing=0.1),
+    # Small batches, since captioned pictures are few. On 152 validation rows of emoji the GRU had an F1 of the words of .10, the transformer .08.
+    "captioner": Habit("adamw", 1e-3, 5e-2, "cosine", 0.1, 1.0, 50, 50, batch=16, label_smoothing=0.1),
+    "caption_rnn": Habit("adamw", 2e-3, 5e-2, "cosine", 0.1, 1.0, 50, 50, batch=16, label_smoothing=0.1),
     "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
 }

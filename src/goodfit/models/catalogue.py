@@ -59,7 +59,7 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     if "source" in kinds:
         return "seq2seq_transformer"
     if "caption" in kinds:
-        return "captioner"
+        return "caption_rnn"
     if "stream" in kinds:
         return "gpt"
     if "tokens" in kinds:
