@@ -82,7 +82,7 @@ def test_bleu_by_hand() -> None:
     """the cat the cat on the mat / the cat is on the mat: matches 5 of 7, 3 of 6, 1 of 5, 0 of 4, and nothing for being longer."""
     said, right = np.array([[0, 1, 0, 1, 2, 0, 3]]), np.array([[0, 1, 4, 2, 0, 3]])
     counts = ngram_counts(said, right)
-    assert counts.tolist() == [[5, 3, 1, 0, 7, 6, 5, 4, 7, 6]]
+    assert counts.tolist() == [[5, 3, 1, 0, 7, 6, 5, 4, 6, 5, 4, 3, 7, 6]]
     expected = (5 / 7 * 3 / 6 * 1 / 5 * 0.5 / 4) ** 0.25
     assert bleu_of(counts)[0] == pytest.approx(expected)
     short = ngram_counts(np.array([[0, 1, 4, 2]]), right)
@@ -92,6 +92,7 @@ def test_bleu_by_hand() -> None:
         math.exp(1 - 6 / 5) * (0.5 / 5 * 0.25 / 4 * 0.125 / 3 * 0.0625 / 2) ** 0.25
     )
     assert bleu_of(ngram_counts(right, right))[0] == 1
+    assert bleu_of(ngram_counts(right[:, :2], right[:, :2]))[0] == 1  # no right row has runs of three
     assert bleu_of(ngram_counts(np.array([[NONE]]), right)).tolist() == [0]
     both = ngram_counts(np.vstack([said, said]), np.vstack([np.append(right, NONE)] * 2))
     smoothed = (10 / 14 * 6 / 12 * 2 / 10 * 0.5 / 8) ** 0.25  # counted over all rows together
