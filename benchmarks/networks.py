@@ -4,7 +4,8 @@
 
 JapaneseVowels: its own split. CMUdict: its own split; a word is right where any of its pronunciations is said, and its phone errors are those against
 the nearest of them, over that one's phones. Brown: 57,340 tagged sentences, the last 5,734 of RandomState(0).permutation held out. mnist_5k: 4,000 pictures to
-train, 1,000 to test (stratified, random_state 0). wordnet_verbs: its own masks. esol: 820 molecules to train, 205 to test (the first four fifths of
+train, 1,000 to test (stratified, random_state 0). Fortunes: the last tenth of the characters. Emoji: a quarter of the pictures held out
+(stratified by class, random_state 0), whose names are asked for. wordnet_verbs: its own masks. esol: 820 molecules to train, 205 to test (the first four fifths of
 RandomState(0).permutation, and the rest). co2 and bikeshare: the last fifth of the steps is the test, and each of its steps
 is forecast from every one of the 52 weeks or 24 hours before it; the goal, which the mean absolute error must lie below, is the seasonal naive forecast on the same
 steps, the value 52 weeks or 24 hours before (gaps bridged). At the furthest distance alone the naive forecast is the same; the network's is in the run's analysis.json
@@ -113,6 +114,29 @@ def esol(data: Path, folder: Path) -> list[str]:
     return [str(folder / "train.jsonl"), "--target", "logS", "--test", str(folder / "test.jsonl"), "--set", "data.drop=solubility"]
 
 
+def fortunes(data: Path, folder: Path) -> list[str]:
+    """The file as it is."""
+    return [str(data / "lm/fortunes.txt.gz")]
+
+
+def emoji(data: Path, folder: Path) -> list[str]:
+    """Pictures and names as one file with parts."""
+    archive = np.load(data / "images/emoji_noto.npz")
+    train, test = train_test_split(np.arange(len(archive["labels"])), test_size=0.25, random_state=0, stratify=archive["labels"])
+    parts = {"train": train, "test": test}
+    np.savez(
+        folder / "emoji.npz", **{f"{name}_{part}": archive[name][rows] for part, rows in parts.items() for name in ("images", "captions")}
+    )
+    return [str(folder / "emoji.npz"), "--source", "images", "--target", "captions"]
+
+
+def beside_retrieval(data: Path, run: Path) -> dict[str, float]:
+    """BLEU, and what the caption of the likest training picture scores on the same rows."""
+    target = json.loads((run / "analysis.json").read_text())["targets"][0]
+    nearest = next(entry for entry in target["baselines"] if entry["name"].startswith("the likest"))["metrics"]
+    return {"bleu": target["scores"]["metrics"]["bleu"]["value"]} | {f"{name}_of_retrieval": value for name, value in nearest.items()}
+
+
 @dataclass(frozen=True)
 class Case:
     """goal: the least value of the metric (the most, of an error), None where no figure was asked for. limit: of time. sets: further settings.
@@ -140,6 +164,10 @@ CASES: dict[str, Case] = {
     "forecast_gru/co2": Case(weeks, "mean_absolute_error", 1.650, "5m"),
     "forecast_lstm/bikeshare": Case(bikes, "mean_absolute_error", 52.7, "10m"),
     "forecast_gru/bikeshare": Case(bikes, "mean_absolute_error", 52.7, "10m"),
+    "gpt/fortunes": Case(fortunes, "bits_per_character", 2.2, "15m"),
+    "lstm_language/fortunes": Case(fortunes, "bits_per_character", None, "15m"),
+    "captioner/emoji": Case(emoji, "word_f1", 0.114, "10m", ("data.image_size=32",), judge=beside_retrieval),
+    "caption_rnn/emoji": Case(emoji, "word_f1", 0.114, "10m", ("data.image_size=32",), judge=beside_retrieval),
     "lenet5/mnist_5k": Case(digits, "accuracy", None, "5m"),
     "vgg/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),
     "resnet20/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),

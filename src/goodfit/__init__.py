@@ -19,6 +19,7 @@ _NAMES = {
     "predict": "goodfit.api",
     "evaluate": "goodfit.api",
     "describe": "goodfit.api",
+    "generate": "goodfit.api",
     "load": "goodfit.api",
     "Run": "goodfit.api",
     "Classifier": "goodfit.estimators",

@@ -21,8 +21,11 @@ WINDOW: dict[str, Any] = {"window": {"columns": ["v", "u"], "length": 7, "channe
 GRAPH: dict[str, Any] = {
     "graph": {"rows": "graphs", "columns": ["g"], "features": 5, "words": 0, "edge_features": 2, "nodes": 4, "edges": 6}
 }
+PICTURE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 16, "width": 24}}  # of several places
+CAPTION: dict[str, Any] = {"caption": {"length": 5}}
+STREAM: dict[str, Any] = {"stream": {"column": "t", "vocabulary": 30, "length": 11}}
 TABLE = NUMBERS | CATEGORIES
-ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | WINDOW | GRAPH
+ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | WINDOW | GRAPH | STREAM | CAPTION
 SMALL = {"width": 8, "members": 3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -74,6 +77,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "transformer_tagger": ("transformer_tagger", TOKENS, {"width": 8, "heads": 2, "embedding_dim": 6}),
     "seq2seq_transformer": ("seq2seq_transformer", SOURCE, {"width": 8, "heads": 2, "depth": 1}),
     "attention_rnn": ("attention_rnn", SOURCE, {"width": 8, "embedding_dim": 6}),
+    "captioner": ("captioner", PICTURE | CAPTION, {"width": 8, "heads": 2, "depth": 1}),
+    "caption_rnn": ("caption_rnn", PICTURE | CAPTION, {"width": 8, "embedding_dim": 6}),
+    "gpt": ("gpt", STREAM, {"width": 8, "heads": 2, "depth": 2, "grams": 3}),
+    "gpt, characters alone": ("gpt", STREAM, {"width": 8, "heads": 2, "depth": 1, "grams": 0, "dropout": 0.2}),
+    "lstm_language": ("lstm_language", STREAM, {"width": 5, "embedding_dim": 6, "depth": 2, "dropout": 0.2}),
     "mixed": ("mixed", TABLE | TEXT | IMAGE, SMALL),
     "mixed, text": ("mixed", TEXT | CATEGORIES, SMALL),
     "mixed, image": ("mixed", IMAGE | NUMBERS, SMALL | {"embedding": "none"}),
@@ -110,8 +118,12 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
         tokens = torch.randint(1, 30, (rows, 11), generator=generator, dtype=torch.int32)
         lengths = torch.randint(1, 12, (rows, 1), generator=generator)
         made["text"] = torch.where(torch.arange(11) < lengths, tokens, 0).to(torch.int32)
+    if "caption" in inputs:
+        made["target"] = torch.cat([torch.full((rows, 1), 2), torch.randint(1, OUTPUTS, (rows, 4), generator=generator)], 1)
+    if "stream" in inputs:
+        made["text"] = torch.randint(1, 30, (rows, 11), generator=generator, dtype=torch.int32)
     if "image" in inputs:
-        made["image"] = torch.randn(rows, 3, 12, 13, generator=generator)
+        made["image"] = torch.randn(rows, 3, inputs["image"]["height"], inputs["image"]["width"], generator=generator)
     if "series" in inputs:
         made["series"] = torch.randn(rows, 7, 2, generator=generator)
         made["lengths"] = torch.randint(1, 8, (rows,), generator=generator)
@@ -130,8 +142,10 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
 
 
 def shape(case: str, rows: int) -> tuple[int, ...]:
-    """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger, [B, T, O, O] with a chain."""
-    if "source" in CASES[case][1]:
+    """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger and, V for O, of a language model, [B, T, O, O] with a chain."""
+    if "stream" in CASES[case][1]:
+        return (rows, 11, 30)
+    if CASES[case][1].keys() & {"source", "caption"}:
         return (rows, 5, OUTPUTS)
     if "tokens" in CASES[case][1]:
         return (rows, 6, OUTPUTS, OUTPUTS) if CASES[case][2].get("crf") else (rows, 6, OUTPUTS)

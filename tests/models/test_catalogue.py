@@ -14,6 +14,8 @@ from goodfit.base.errors import InputError, SettingError
 from goodfit.base.parts import ModelPart
 from goodfit.models import catalogue, sizing
 
+OWN_TASKS = {"tokens": "tagging", "source": "sequence", "stream": "language", "caption": "caption", "window": "forecast"}  # of inputs
+
 
 def size(name: str, inputs: dict[str, Any], **changes: Any) -> dict[str, Any]:
     given = {"rows": 20_000, "outputs": 2, "time_limit": 600.0, "threads": 2, "preset": "good", "numeric": False} | changes
@@ -25,13 +27,11 @@ def test_every_entry_speaks_for_itself() -> None:
         assert listed["name"] in catalogue.names()
         assert len(listed["purpose"]) > 20
         assert any(character.isdigit() for character in listed["source"]) or "TabM" in listed["source"]
-        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source", "window", "graph"}
+        assert set(listed["inputs"]) <= set(ALL)
         rows = {"binary", "multiclass", "multilabel", "regression", "several"}
         rows -= {"multilabel", "several"} if catalogue.entry(listed["name"]).solved else set()
-        rows = {"forecast"} if "window" in listed["inputs"] else rows
-        assert set(listed["tasks"]) == (
-            {"tagging"} if "tokens" in listed["inputs"] else {"sequence"} if "source" in listed["inputs"] else rows
-        )
+        own = [task for kind, task in OWN_TASKS.items() if kind in listed["inputs"]]
+        assert set(listed["tasks"]) == (set(own) or rows)
         assert set(listed["settings"]) <= set(ModelPart.model_fields)
         assert all(len(reason) > 5 for reason in listed["reasons"].values())
     json.dumps(catalogue.listed())
@@ -55,6 +55,8 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"source"}, "seq2seq_transformer"),
         ({"neighbours", "vector"}, "graphsage"),
         ({"edges", "nodes"}, "gin"),
+        ({"stream"}, "gpt"),
+        ({"caption"}, "caption_rnn"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),
@@ -103,8 +105,8 @@ def test_every_setting_has_an_effect(name: str) -> None:
     entry = catalogue.entry(name)
     inputs = {kind: spec for kind, spec in ALL.items() if kind in entry.inputs}
     other: dict[str, Any] = {
-        "width": 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "silu", "norm": "layer", "embedding": "none",
-        "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": not entry.defaults.get("bidirectional", True), "crf": True,
+        "width": 16 if "caption" in inputs else 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "silu", "norm": "layer", "embedding": "none",
+        "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": not entry.defaults.get("bidirectional", True), "crf": True, "grams": 2,
         "stem": "patch" if name == "vit" else "imagenet", "residual": "graph" in entry.inputs, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
         "pool": "class" if name == "vit" else "max" if "graph" in entry.inputs else "none",
     }  # fmt: skip

@@ -208,7 +208,8 @@ def train_member(
 
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:
-    augment = Augment.chosen(encoder.inputs["image"]) if "image" in encoder.inputs and recipe.data.augment else None
+    picture = encoder.inputs.get("image")
+    augment = Augment.chosen(picture, named="caption" in encoder.inputs) if picture and recipe.data.augment else None
     return feed.for_training(
         encoded, rows, inputs=encoder.inputs, batch_size=recipe.train.batch_size or 256, seed=seed, device=device, augment=augment,
         neighbours=recipe.train.neighbours, layers=recipe.model.depth,

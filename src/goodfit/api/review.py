@@ -11,6 +11,7 @@ import torch
 from goodfit.api.blend import member_weights
 from goodfit.api.fitting import Fitted
 from goodfit.api.folder import RunFolder
+from goodfit.api.generating import samples
 from goodfit.api.scoring import network_account, row_weights
 from goodfit.base.protocols import Progress
 from goodfit.base.recipe import Recipe
@@ -22,6 +23,7 @@ from goodfit.evaluation.analysis import analyse
 from goodfit.evaluation.calibration import interval
 from goodfit.evaluation.forecasts import half_widths as forecast_widths
 from goodfit.evaluation.ledger import open_test, openings
+from goodfit.evaluation.looking import looks
 from goodfit.tasks.cooling import temperature
 
 COVERAGE = 0.9
@@ -112,19 +114,25 @@ def review(
         open_test(run.path, "goodfit train", len(rows), data.fingerprint)
     bundle.coverage = COVERAGE
     left = None if deadline is None else max(deadline - time.monotonic(), 1.0)
+    prediction = bundle.decoded(data, device=device, rows=rows)
     analysis = analyse(
         data,
         bundle.target,
         split,
         lambda frame: bundle.decoded(bundle.read(frame), device=device),
         part=part,
-        prediction=bundle.decoded(data, device=device, rows=rows),
+        prediction=prediction,
         weight=row_weights(data, rows),
         half_widths=bundle.half_widths,
         coverage=COVERAGE,
         seed=recipe.seed,
         seconds=left,
     )
+    if bundle.target.kind == "caption":
+        member = bundle.members[0]
+        analysis["targets"][0]["looks"] = looks(member.network, member.encoder, data, rows, prediction["unit"])
+    if bundle.target.kind == "language":
+        analysis["targets"][0]["samples"] = samples(bundle, recipe.seed)
     run.write("analysis.json", analysis)
     run.write("network.json", network_account(bundle, recipe))
     best = next(result for result in fitted if not result.partner)

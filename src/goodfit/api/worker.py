@@ -26,6 +26,7 @@ from goodfit.api.member import fit_member
 from goodfit.base.errors import GoodfitError
 from goodfit.base.files import plain, read_json, read_tensors, write_bytes, write_json, write_tensors
 from goodfit.base.recipe import Recipe
+from goodfit.data.encode_stream import Stream
 from goodfit.data.encode_tokens import Lexicon
 from goodfit.data.encoded import Encoded, Ragged
 from goodfit.data.encoder import Encoder
@@ -47,6 +48,7 @@ def save_fold(fold: Fold, folder: Path) -> None:
         tensors["scores"] = torch.from_numpy(fold.weight)
     mapped = {}
     for name, given in encoded.inputs.items():
+        assert not isinstance(given, Stream), "a language has one network, which no worker trains"
         values = given.values if isinstance(given, Ragged) else given
         if isinstance(given, Ragged):
             tensors[f"offsets/{name}"] = given.offsets

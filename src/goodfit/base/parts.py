@@ -42,6 +42,9 @@ def _is_numeric(annotation: Any) -> bool:
     return annotation in (int, float) or any(_is_numeric(inner) for inner in get_args(annotation))
 
 
+TaskName = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "forecast", "language", "caption"]
+
+
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
@@ -56,9 +59,7 @@ class Part(BaseModel):
 
 class DataPart(Part):
     target: Names = Field(default=(), description="column or columns to predict")
-    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "forecast"] | None = Field(
-        default=None, description="found from the target when None; forecast must be asked for"
-    )
+    task: TaskName | None = Field(default=None, description="found from the target when None; forecast must be asked for")
     kinds: dict[
         str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens", "nodes", "edges"]
     ] = Field(default_factory=dict, description="kinds of columns where the guess is to be overruled")
@@ -130,6 +131,7 @@ class ModelPart(Part):
     )
     loss: Literal["hinge", "squared_hinge"] | None = Field(default=None, description="what an svm of classes minimises")
     tube: float | None = Field(default=None, ge=0, le=1e6, description="standard deviations that an svm of numbers may be off for nothing")
+    grams: int | None = Field(default=None, ge=0, le=8, description="runs of 2 to this many characters with a vector of their own")
     positions: Literal["learned", "sine", "rotary"] | None = Field(default=None, description="how tokens know their place")
 
 

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from goodfit.base.errors import BundleError
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
+from goodfit.bundle.continuation import Writes, continuation_columns
 from goodfit.data import feed
 from goodfit.data.dataset import Dataset, Schema
+from goodfit.data.encode_stream import StreamEncoder
 from goodfit.data.encoder import Encoder
 from goodfit.data.read import read_like
 from goodfit.data.target import TargetSpec
@@ -131,7 +133,7 @@ class Bundle:
 
     def frame(self, decoded: Mapping[str, np.ndarray], data: Dataset) -> pl.DataFrame:
         """Decoded predictions of the rows of `data` as a user reads them. Several targets: the columns are prefixed by `<target>_`. Tags
-        stand beside their tokens."""
+        stand beside their tokens, what goes on beside its text."""
         if isinstance(data.store, Windows):
             return self._ahead(decoded["mean"].astype(np.float64), data.store)
         if self.target.kind == "tagging":
@@ -139,6 +141,9 @@ class Bundle:
             tokens = data.column(name).fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
             tags = self._columns(self.target, decoded, "")["prediction"].to_frame("prediction")
             return pl.DataFrame([tokens]).hstack(tags).with_columns(pl.col("prediction").list.head(pl.col(name).list.len()))
+        if self.target.kind == "language":
+            network, encoder = self.writer
+            return pl.DataFrame(continuation_columns(network, encoder, decoded, data, int(self.about.get("seed", 0))))
         if self.target.kind != "several":
             return pl.DataFrame(self._columns(self.target, decoded, ""))
         columns: dict[str, Any] = {}
@@ -156,13 +161,20 @@ class Bundle:
         width = pl.Series(np.tile(np.array(half, np.float64), len(mean)))
         return frame.with_columns(low=pl.col("prediction") - width, high=pl.col("prediction") + width)
 
+    @property
+    def writer(self) -> tuple[Writes, StreamEncoder]:
+        """Of a language model the network that writes on, and what turns characters into its ids."""
+        encoder = self.members[0].encoder.stream
+        assert encoder is not None
+        return cast(Writes, self.members[0].network), encoder
+
     def _columns(self, target: TargetSpec, decoded: Mapping[str, np.ndarray], prefix: str) -> dict[str, Any]:
         if target.kind == "regression":
             mean = decoded["mean"].astype(np.float64)
             columns: dict[str, Any] = {f"{prefix}prediction": mean}
             width = self.half_widths.get(target.names[0])
             return columns | ({f"{prefix}low": mean - width, f"{prefix}high": mean + width} if width is not None else {})
-        if target.kind == "sequence":
+        if target.kind in ("sequence", "caption"):
             return {f"{prefix}prediction": pl.Series(target.texts(decoded["unit"]), dtype=pl.String)}
         if target.kind == "tagging":
             names = np.array([str(label) for label in target.classes or ()])

@@ -52,13 +52,16 @@ def train(
     data: Annotated[
         str | None,
         typer.Argument(
-            help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz, graphs too) or a folder with a folder of images per class."
+            help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz, graphs too), a folder with a folder of images per class, or running text (.txt)."
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
     source: Annotated[str | None, typer.Option(help="Column to read where sequences are written, such as a word for its phones.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, multilabel, regression, tagging or sequence, found when not given; or forecast.")
+        str | None,
+        typer.Option(
+            help="binary, multiclass, multilabel, regression, tagging, sequence, language or caption, found when not given; or forecast."
+        ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
     sets: Sets = None,
@@ -134,6 +137,31 @@ def evaluate(
     from goodfit.cli.tables import score_table
 
     _show(score_table(result["metrics"], result["rows"]))
+
+
+@app.command()
+def generate(
+    run: Annotated[str, typer.Argument(help="Folder of a run of a language model.")],
+    prompt: Annotated[str, typer.Option(help="The text to go on with.")] = "",
+    length: Annotated[int, typer.Option(help="Characters to write.")] = 400,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest character, 1 draws from what was learned.")] = 0.8,
+    top_k: Annotated[int | None, typer.Option(help="Draw from so many likeliest characters.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Draw from the fewest whose probabilities sum to this.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write on from a prompt with a language model."""
+    from goodfit import api
+
+    signs = api.generate(run, prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    if as_json:
+        _print_json({"prompt": prompt, "text": "".join(signs)})
+        return
+    typer.echo(_safe(prompt), nl=False)
+    for sign in signs:
+        typer.echo(_safe(sign), nl=False)
+        sys.stdout.flush()
+    typer.echo()
 
 
 @app.command()
@@ -267,6 +295,13 @@ def _bound_text(limits: Any) -> str:
     low = "" if limits.low is None else f"{'>' if limits.low_open else '>='} {limits.low:g}"
     high = "" if limits.high is None else f"{'<' if limits.high_open else '<='} {limits.high:g}"
     return ", ".join(part for part in (low, high) if part)
+
+
+def _safe(text: str) -> str:
+    """A text of several lines without what a terminal would obey."""
+    from goodfit.base.errors import printable
+
+    return "".join(sign if sign in "\n\t" else printable(sign) for sign in text)
 
 
 def _print_json(document: Any) -> None:

@@ -37,15 +37,18 @@ class Augment:
     cutout: int = 0
 
     @classmethod
-    def chosen(cls, image: Mapping[str, Any]) -> Augment:
+    def chosen(cls, image: Mapping[str, Any], *, named: bool = False) -> Augment:
         """What suits the images of the encoder's specification `inputs["image"]`.
 
         Small grey images are taken for symbols: never mirrored, since that makes another symbol; turned by up to 10 degrees and scaled by a
-        tenth, as handwriting varies. Others are mirrored, shifted by an eighth and cut by a quarter (4 and 8 of 32 pixels on CIFAR).
+        tenth, as handwriting varies. named: pictures with captions, whose words may say left or right: not mirrored, but turned and scaled too, since
+        they are few. Others are mirrored, shifted by an eighth and cut by a quarter (4 and 8 of 32 pixels on CIFAR).
         """
         side = min(image["height"], image["width"])
         if image["channels"] == 1 and side <= _SYMBOL_SIDE:
             return cls(shift=max(1, round(side / 14)), rotate=10.0, scale=0.1)  # 2 of 28 pixels
+        if named:
+            return cls(shift=side // 8, rotate=10.0, scale=0.15, cutout=side // 4)
         return cls(shift=side // 8, flip=True, cutout=side // 4)
 
     def draw(self, rows: Tensor, seed: int, epoch: int, position: int) -> Draws:

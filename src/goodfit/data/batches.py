@@ -16,6 +16,7 @@ from goodfit.base.errors import SettingError
 from goodfit.base.records import Batch
 from goodfit.base.streams import torch_stream
 from goodfit.data.augment import Augment
+from goodfit.data.encode_stream import Stream, Windows
 from goodfit.data.encoded import Encoded, Ragged
 
 POOL = 50  # batches sorted by length together: padding nearly vanishes, and a batch still mixes 1 row in 50 of its length
@@ -26,7 +27,9 @@ RESIDENT = 0.25  # of the accelerator's free memory that the data may take; the 
 def rows_at_once(inputs: Mapping[str, Any]) -> int:
     """Rows of a batch for scoring, by the encoder's specification: as many as fill the cores, few enough that what lies between layers stays
     near them. With attention over 256 tokens, 1,024 texts take a GiB a layer and eight times as long as in batches of 64."""
-    return 64 if inputs.keys() & {"text", "series", "tokens", "source", "window"} else 256 if "image" in inputs else 1024
+    return (
+        64 if inputs.keys() & {"text", "series", "tokens", "source", "window", "stream", "caption"} else 256 if "image" in inputs else 1024
+    )
 
 
 class Batches:
@@ -72,6 +75,9 @@ class Batches:
         self._lexicon = data.lexicon
         self._ragged = [(name, tensor) for name, tensor in data.inputs.items() if isinstance(tensor, Ragged)]
         self._target, self._weight = data.target, data.weight
+        self._stream = next((tensor for tensor in data.inputs.values() if isinstance(tensor, Stream)), None)
+        self._window = int(inputs["stream"]["length"]) if inputs and "stream" in inputs else 0
+        self._windows = Windows(self._stream, self.rows, self._window, seed) if self._stream is not None and shuffle else None
         self._nothing = torch.empty(0, device=self.device)
         self._image: tuple[Tensor, Tensor] | None = None
         if "image" in data.inputs:
@@ -119,6 +125,10 @@ class Batches:
             inputs[name] = gathered
             if name == "series":  # 0 is a value there, and no sign of the end
                 inputs["lengths"] = tensor.lengths_of(rows)
+        if self._windows is not None:
+            inputs |= self._windows.inputs(rows, epoch)
+        elif self._stream is not None:
+            inputs |= self._stream.passages(rows, self._window // 2)
         target = self._nothing if self._target is None else self._target.index_select(0, rows)
         weight = None if self._weight is None else self._weight.index_select(0, rows)
         if not self._resident:

@@ -23,6 +23,7 @@ from goodfit.data import (
     encode_number,
     encode_sequence,
     encode_series,
+    encode_stream,
     encode_text,
     encode_tokens,
 )
@@ -31,6 +32,7 @@ from goodfit.data.encode_image import ImageEncoder
 from goodfit.data.encode_number import NumberScaler, Scaling
 from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
+from goodfit.data.encode_stream import StreamEncoder
 from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import TokenEncoder
 from goodfit.data.target import TargetSpec
@@ -196,6 +198,10 @@ def fit_tokens(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart
 
 def fit_source(dataset: Dataset, name: str, rows: np.ndarray) -> SequenceEncoder:
     return encode_sequence.fit(dataset.take(rows, [name]).to_series())
+
+
+def fit_stream(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart) -> StreamEncoder:
+    return encode_stream.fit(dataset.take(rows, [name]).to_series(), settings.vocabulary, settings.max_tokens)
 
 
 def refuse_without_effect(settings: DataPart, columns: Sequence[Column]) -> None:

@@ -5,6 +5,7 @@ n rows, S units of a row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -80,6 +81,17 @@ def cut(texts: pl.Series, unit: Unit) -> pl.Series:
     if unit == "word":
         return texts.str.extract_all(r"\S+")
     return texts.str.extract_all(r"(?s).")
+
+
+def word_codes(lists: pl.Series, units: Sequence[object]) -> np.ndarray:
+    """List(String) [n] -> int32 [n, T] positions in `units`, -1 behind a row's last; a unit that is none of them has the position after the last."""
+    lengths = lists.list.len().to_numpy().astype(np.int64)
+    codes = np.full((len(lists), max(1, int(lengths.max(initial=0)))), -1, np.int32)
+    if lengths.any():
+        known = pl.Enum([str(unit) for unit in units])
+        found = lists.filter(pl.Series(lengths > 0)).explode().cast(known, strict=False).to_physical().cast(pl.Int32).fill_null(len(units))
+        codes[np.arange(codes.shape[1]) < lengths[:, None]] = found.to_numpy()
+    return codes
 
 
 def joined(units: list[str], unit: Unit) -> str:

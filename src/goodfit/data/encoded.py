@@ -17,6 +17,7 @@ from torch import Tensor
 
 from goodfit.base.errors import StorageError
 from goodfit.base.machine import machine_memory as machine_memory
+from goodfit.data.encode_stream import Stream
 from goodfit.data.encode_tokens import Lexicon
 
 PADDING = 0  # the token that fills a text up to the longest of its batch
@@ -72,12 +73,12 @@ class Encoded:
 
     inputs: "numbers" float32 [n, N], "categories" int32 [n, M], "text" Ragged of int32, "image" uint8 [n, C, H, W],
     "series" Ragged of float32 [total, C], "tokens" Ragged of int32 places in the lexicon,
-    "source" Ragged of int32; what the data have.
+    "source" Ragged of int32, "stream" Stream; what the data have.
     target: [n] or [n, ...], None where there is none. weight: float32 [n], None for all 1. rows: n.
     folder: where the memory-mapped parts lie, None when all are in memory.
     """
 
-    inputs: dict[str, Tensor | Ragged]
+    inputs: dict[str, Tensor | Ragged | Stream]
     target: Tensor | None
     weight: Tensor | None
     rows: int
@@ -99,6 +100,8 @@ class Encoded:
     def file_of(self, name: str) -> Path | None:
         """The file that an input is mapped from, of a Ragged its values; None where it is in memory."""
         given = self.inputs[name]
+        if isinstance(given, Stream):
+            return None
         tensor = given.values if isinstance(given, Ragged) else given
         path = None if self.folder is None else self.folder / f"{name}.{SUFFIX.get(str(tensor.dtype).removeprefix('torch.'))}"
         return path if path is not None and path.is_file() else None

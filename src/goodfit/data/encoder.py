@@ -6,6 +6,7 @@ n rows, N numbers, M categories, C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from goodfit.data.encode_fit import (
     fit_numbers,
     fit_series,
     fit_source,
+    fit_stream,
     fit_text,
     fit_tokens,
     fit_weights,
@@ -44,6 +46,7 @@ from goodfit.data.encode_nodes import NodeEncoder
 from goodfit.data.encode_number import NumberScaler, Scaling
 from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
+from goodfit.data.encode_stream import Stream, StreamEncoder
 from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import Lexicon, TokenEncoder
 from goodfit.data.encode_window import WindowEncoder
@@ -65,7 +68,8 @@ class Encoder:
     "image": {"column", "channels", "height", "width", "mean", "std"}, "series": {"columns", "channels", "length"},
     "tokens": {"column", "vocabulary", "alphabet", "letters", "length"},
     "source": {"column", "vocabulary", "length"}, "window": {"columns", "length", "channels", "plain", "horizon", "season"},
-    "graph": {"rows", "features", "words", "edge_features", ...}}`, the parts that the data have.
+    "graph": {"rows", "features", "words", "edge_features", ...}, "stream": {"column", "vocabulary", "length"}, "caption": {"length"}}`,
+    the parts that the data have.
     target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
     """
 
@@ -81,13 +85,14 @@ class Encoder:
         source: SequenceEncoder | None,
         graph: GraphEncoder | NodeEncoder | None,
         window: WindowEncoder | None,
+        stream: StreamEncoder | None,
         target: TargetSpec,
         weights: Weights,
         memory: float | None,
         notes: tuple[Note, ...],
     ) -> None:
         self._numbers, self._categories, self._text, self._image, self._series = numbers, categories, text, image, series
-        self._tokens, self._source, self._graph, self._window = tokens, source, graph, window
+        self._tokens, self._source, self._graph, self._window, self.stream = tokens, source, graph, window, stream
         self._levels = {name: pl.Enum(list(levels)) for name, levels in categories.items()}
         self._weights, self._memory = weights, memory
         self.target, self.notes = target, notes
@@ -111,6 +116,10 @@ class Encoder:
             self.inputs["graph"] = graph.inputs()
         if window:
             self.inputs["window"] = window.inputs()
+        if stream:
+            self.inputs["stream"] = stream.inputs()
+        if target.kind == "caption":
+            self.inputs["caption"] = {"length": target.longest + 1}
 
     @classmethod
     def fit(
@@ -145,7 +154,8 @@ class Encoder:
         if len(images) > 1:
             raise SettingError(f"a network reads one image a row; {listed(images)} are images: leave out all but one with data.drop")
         read = text[0] if target.kind == "sequence" else None
-        text = () if read else text
+        stream = fit_stream(dataset, text[0], rows, settings) if target.kind == "language" else None
+        text = () if read or stream else text
         if text:
             encode_text.check_settings(len(text), settings.tokens, settings.vocabulary, settings.max_tokens)
         notes: list[Note] = []
@@ -158,10 +168,11 @@ class Encoder:
             image=fit_image(dataset, images[0], rows, settings, seed, notes) if images else None,
             series=fit_series(dataset, series, rows, seed) if series else None,
             source=fit_source(dataset, read, rows) if read else None,
+            stream=stream,
             tokens=fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
             graph=graph,
             window=window,
-            target=fitted,
+            target=fitted if stream is None else replace(fitted, classes=tuple(stream.characters)),
             weights=weights,
             memory=settings.memory,
             notes=(),
@@ -193,7 +204,7 @@ class Encoder:
         table = _Source(source, rows)
         n = table.rows
         folder = folder if folder is not None and self._bytes(n) > self._limit() else None
-        inputs: dict[str, Tensor | Ragged] = {}
+        inputs: dict[str, Tensor | Ragged | Stream] = {}
         numbers = allocate("numbers", (n, len(self._numbers.names)), np.float32, folder) if self._numbers else None
         categories = allocate("categories", (n, len(self._categories)), np.int32, folder) if self._categories else None
         tokens = Appended("text", folder) if self._text else None
@@ -229,6 +240,8 @@ class Encoder:
         if self._window:
             assert isinstance(source, Dataset)
             inputs["window"] = torch.from_numpy(self._window.encode(source, rows, folder))
+        if self.stream:
+            inputs["stream"] = self.stream.encode(source, rows)
         for name, array in (("numbers", numbers), ("categories", categories), ("image", image)):
             if array is not None:
                 inputs[name] = torch.from_numpy(array)
@@ -270,6 +283,7 @@ class Encoder:
             "source": self._source.to_json() if self._source else None,
             "graph": self._graph.to_json() if self._graph else None,
             "window": self._window.to_json() if self._window else None,
+            "stream": self.stream.to_json() if self.stream else None,
             "target": self.target.to_json(),
             "weights": {"column": self._weights.column, "scale": self._weights.scale, "classes": self._weights.classes},
             "memory": self._memory,
@@ -308,6 +322,7 @@ class Encoder:
                 source=SequenceEncoder.from_json(document["source"]) if document.get("source") else None,
                 graph=graph_encoder(document["graph"]) if document.get("graph") else None,
                 window=WindowEncoder.from_json(document["window"]) if document.get("window") else None,
+                stream=StreamEncoder.from_json(document["stream"]) if document.get("stream") else None,
                 target=TargetSpec.from_json(document["target"]),
                 weights=Weights(weights["column"], weights["scale"], tuple(weights["classes"]) if weights["classes"] else None),
                 memory=document["memory"],
@@ -337,7 +352,7 @@ class Encoder:
         """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
         if has_gaps(table.source) and isinstance(table.source, Dataset):
             return table.pick(codes_of(table.source, self.target))
-        if self.target.kind in ("tagging", "sequence", "forecast"):
+        if self.target.kind in ("tagging", "sequence", "forecast", "language", "caption"):
             return self.target.encode(table.frame(self.target.names))
         try:
             parts = [self.target.encode(frame) for _, frame in table.chunks(self.target.names)]

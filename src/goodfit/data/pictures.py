@@ -107,3 +107,18 @@ def _spread(pictures: pl.Series, rows: Sequence[int], n: int) -> pl.Series:
 
 def _said(picture: np.ndarray) -> str:
     return f"{picture.shape} of {picture.dtype}"
+
+
+def holds_pictures(lazy: pl.LazyFrame, name: str, asked: str | None, endings: tuple[str, ...]) -> bool:
+    """Whether a column is one of pictures: arrays of pixels, or texts most of whose first twenty have one of the `endings`. asked: its kind by
+    the user."""
+    if asked is not None:
+        return asked == "image"
+    dtype = lazy.collect_schema()[name]
+    if isinstance(dtype, pl.Array):
+        return True
+    if dtype != pl.String:
+        return False
+    first = lazy.select(name).drop_nulls().head(20).collect().to_series()
+    names = [str(text).strip().lower() for text in first]
+    return sum(text.endswith(endings) for text in names) > len(names) / 2

@@ -25,10 +25,12 @@ from goodfit.data.graph_columns import with_graph
 from goodfit.data.joined import Joined
 from goodfit.data.kinds import Choice, find
 from goodfit.data.like import like, missing_column, offends
+from goodfit.data.pictures import holds_pictures
 from goodfit.data.remarks import lenient, remarks
 from goodfit.data.roles import check_roles, given_parts, roles_of
 from goodfit.data.store import Scratch, write_disk
-from goodfit.data.survey import first_row, in_batches
+from goodfit.data.stream import BEGINS, is_stream, read_stream, read_stream_like
+from goodfit.data.survey import IMAGES, first_row, in_batches
 from goodfit.data.table import HUGE, Table, open_table
 from goodfit.data.target import detect
 from goodfit.data.timeline import choose_time
@@ -55,6 +57,8 @@ def read(
     Rows without a target are left out, with a note. Raises DataError for everything that cannot be read or learned from.
     """
     with _named(source, huge):
+        if is_stream(source, settings):
+            return read_stream(source, settings, valid, test)
         if _is_folder(source):
             return read_folder(Path(source), settings, valid=_path(valid), test=_path(test))
         return _read(source, settings, valid, test, cache, huge)
@@ -109,6 +113,8 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
     Raises DataError for a column that is missing, renamed or of another type (with row and value); extra columns are left out with a note.
     """
     with _named(source, huge):
+        if BEGINS in schema.names:
+            return read_stream_like(source, schema)
         return _read_like(source, schema, labelled, cache, huge)
 
 
@@ -177,8 +183,8 @@ def _open(source: Any, huge: int, scratch: Scratch) -> Table:
 
 
 def _source_settings(settings: DataPart, roles: dict[str, Role], main: Table) -> DataPart:
-    """Where sequences are turned into others: the one column to read, as texts; what else there is, is left out."""
-    if settings.task != "sequence" and not settings.source:
+    """Where sequences are turned into others: the one column to read, as texts or pictures; what else there is, is left out."""
+    if settings.task not in ("sequence", "caption") and not settings.source:
         return settings
     features = [name for name, role in roles.items() if role == "feature"]
     source = list(settings.source) or features
@@ -197,7 +203,8 @@ def _source_settings(settings: DataPart, roles: dict[str, Role], main: Table) ->
             del roles[name]
     targets = {name: "category" for name, role in roles.items() if role == "target"}
     others = tuple(name for name in features if name != source[0])
-    return settings.model_copy(update={"kinds": settings.kinds | {source[0]: "text"} | targets, "drop": settings.drop + others})
+    kind = "image" if holds_pictures(main.lazy, source[0], settings.kinds.get(source[0]), IMAGES) else "text"
+    return settings.model_copy(update={"kinds": settings.kinds | {source[0]: kind} | targets, "drop": settings.drop + others})
 
 
 def _composed(table: Table) -> Table:

@@ -57,6 +57,9 @@ def split(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) -
     if target.course is not None:
         train, valid, test = (np.flatnonzero(dataset.part == part) for part in (TRAIN, VALID, TEST))
         return Split(train, valid, test, how_by_time(dataset), "time", True)
+    if target.kind == "language":
+        train, valid, test = (np.flatnonzero(dataset.part == part) for part in (TRAIN, VALID, TEST))
+        return Split(train, valid, test, "where the text stands, the test part last", "place")
     if dataset.part is None:
         divider = _Divider(dataset, target, labelled(dataset, target) if has_gaps(dataset) else np.arange(dataset.rows), seed)
         test = divider.take(settings.test_fraction, "test")
@@ -267,7 +270,7 @@ def _stratified_by(target: TargetSpec) -> tuple[str, str]:
 
 def _strata(codes: np.ndarray, target: TargetSpec, rows: np.ndarray, seed: int) -> np.ndarray | None:
     """[n] int64 classes or quantiles to be shared out evenly, None where chance decides (multilabel, tagging, sequences, few numbers)."""
-    if target.kind in ("multilabel", "tagging", "sequence"):
+    if target.kind in ("multilabel", "tagging", "sequence", "caption"):
         return None
     name, kind = _stratified_by(target)
     if target.kind == "several":

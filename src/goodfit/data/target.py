@@ -13,6 +13,8 @@ n rows, C classes or labels.
 | other numbers | regression |
 | several columns of booleans or of 0 and 1 | multilabel, a label per column |
 | several other columns | several |
+| none, running text | language |
+| texts, of a column of pictures (data.source) | caption |
 """
 
 from __future__ import annotations
@@ -20,19 +22,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 
 from goodfit.base.errors import DataError, SettingError
+from goodfit.base.parts import TaskName
 from goodfit.base.recipe import DataPart
 from goodfit.data.course import Course
 from goodfit.data.dataset import Dataset, listed
-from goodfit.data.encode_sequence import Unit, cut, joined, unit_of
+from goodfit.data.encode_sequence import Unit, cut, joined, unit_of, word_codes
+from goodfit.data.stream import BEGINS, LANGUAGE
 from goodfit.data.windows import Windows, moments, standardised
 
-TargetKind = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "forecast"]
+TargetKind = TaskName
 Values = str | int | float | bool
 
 _FEW = 20  # different whole numbers up to which they are classes: digits, grades and ratings have fewer, counts and ages more
@@ -49,8 +53,8 @@ class TargetSpec:
     names: the columns. classes: the C original values (or labels), sorted; None for regression and several.
     mean, std: of the training rows, in the target's unit; regression is learned standardised.
     parts: one specification per column for `several`. separator: between the labels of a text, or the units
-    of a sequence, "" where there are lists, columns or letters. longest: units of the longest sequence of the training rows.
-    course: of a forecast.
+    of a sequence, "" where there are lists, columns or letters. longest: units of the longest sequence of the training rows; of a
+    language the characters that are read at once. course: of a forecast.
     """
 
     kind: TargetKind
@@ -78,7 +82,8 @@ class TargetSpec:
         binary, multiclass: int64 [n] positions in `classes`; regression: float32 [n], (value - mean) / std;
         multilabel: float32 [n, C] of 0 and 1; several: float32 [n, parts], class codes as floats.
         forecast: float32 [n, H], (value - mean) / std, NaN where a step is missing or does not count.
-        tagging, sequence: int32 [n, T] positions in `classes`, -1 behind a row's last token or unit; T of the longest row here.
+        tagging, sequence, caption: int32 [n, T] positions in `classes`, -1 behind a row's last token or unit; T of the longest row here.
+        language: int64 [n] characters.
         Raises DataError with the row where a value is missing, infinite or of no known class.
         """
         columns = _columns(source, self.names)
@@ -92,7 +97,7 @@ class TargetSpec:
         """A copy whose mean and std are those of these rows (the training rows; all when None)."""
         if self.kind == "several":
             return replace(self, parts=tuple(part.fit(source, rows) for part in self.parts))
-        if self.kind == "sequence":
+        if self.kind in ("sequence", "caption"):
             texts = _columns(source, self.names)[self.names[0]]
             lengths = cut(texts if rows is None else texts.gather(rows), self._unit).list.len()
             return replace(self, longest=int(lengths.max() or 1))  # type: ignore[arg-type]
@@ -116,6 +121,8 @@ class TargetSpec:
         if self.kind == "forecast":
             assert self.course is not None
             return standardised(column, self.course.horizon, self.mean, self.std)
+        if self.kind == "language":
+            return column.str.len_chars().fill_null(0).to_numpy().astype(np.int64)
         assert self.classes is not None
         if self.kind == "multilabel":
             return _label_matrix(column, self.classes, self.separator, source)
@@ -124,6 +131,9 @@ class TargetSpec:
         if self.kind == "sequence":
             _refuse_missing(column, source)
             return _tag_codes(cut(column.cast(pl.String), self._unit).alias(column.name), self.classes, source)
+        if self.kind == "caption":
+            _refuse_missing(column, source)
+            return word_codes(cut(column.cast(pl.String), self._unit), self.classes)
         return _class_codes(column, self.classes, source)
 
     def texts(self, codes: np.ndarray) -> list[str]:
@@ -168,13 +178,15 @@ def detect(dataset: Dataset, settings: DataPart) -> TargetSpec:
     Mean and std are still 0 and 1: `TargetSpec.fit` takes them from the training rows.
     Raises DataError when the target cannot be learned: constant, all different texts, infinite, dates.
     """
+    if settings.task == LANGUAGE or BEGINS in dataset.schema.names:  # every character is asked for: the text is its own target
+        return TargetSpec("language", (dataset.schema.features[0].name,), longest=settings.max_tokens)
     names = tuple(column.name for column in dataset.schema.targets)
     if not names:
         columns = listed([c.name for c in dataset.schema.columns])
         raise DataError(f"a target is needed: name the column to predict with --target; the columns are {columns}")
     if isinstance(dataset.store, Windows):
         return TargetSpec("forecast", names, course=dataset.store.course)
-    if settings.task == "sequence" or settings.source:
+    if settings.task in ("sequence", "caption") or settings.source:
         return _sequence(dataset, names, settings)
     if len(names) == 1:
         if settings.task == "several":
@@ -299,9 +311,11 @@ def _untagged(dataset: Dataset, column: pl.Series) -> int | None:
 
 
 def _sequence(dataset: Dataset, names: tuple[str, ...], settings: DataPart) -> TargetSpec:
-    if settings.task not in (None, "sequence"):
+    pictures = dataset.schema.features[0].kind == "image"
+    if settings.task not in (None, "sequence", "caption") or (settings.task == "caption" and not pictures):
         raise SettingError(
-            f"data.source is for data.task=sequence; data.task={settings.task} was given: leave one out", value=settings.task
+            f"data.source is for data.task=sequence{', or caption with pictures' if settings.task == 'caption' else ''}; data.task={settings.task} was given: leave one out",
+            value=settings.task,
         )
     column = dataset.column(names[0])
     if len(names) > 1 or column.dtype != pl.String:
@@ -309,13 +323,13 @@ def _sequence(dataset: Dataset, names: tuple[str, ...], settings: DataPart) -> T
             f"a sequence is one target of texts; {f'{len(names)} targets were given' if len(names) > 1 else f'{names[0]!r} holds {_sample(column)}'}",
             column=names[0],
         )
-    unit = unit_of(column)
+    unit = "word" if pictures else unit_of(column)
     units = cut(column.drop_nulls(), unit).explode().drop_nulls().unique().sort().to_list()
     if len(units) < 2:
         raise DataError(
             f"the target {names[0]!r} must hold at least two different {unit}s; it has {listed(units) or 'none'}", column=names[0]
         )
-    return TargetSpec("sequence", names, classes=tuple(units), separator=" " if unit == "word" else "")
+    return TargetSpec("caption" if pictures else "sequence", names, classes=tuple(units), separator=" " if unit == "word" else "")
 
 
 def _tagging(dataset: Dataset, column: pl.Series) -> TargetSpec:

@@ -89,7 +89,7 @@ def analyse(
             if left > 0:
                 found[index]["baselines"] = baselines(dataset, spec, split, seed, on=rows, seconds=left)
     graph = facts(dataset, target, split)
-    lonely = target.kind in ("tagging", "sequence", "forecast") or graph is not None  # one column, which all rests on
+    lonely = target.kind in ("tagging", "sequence", "caption", "forecast") or graph is not None  # one column, which all rests on
     if predict is not None and len(dataset.schema.features) > 1 and not lonely:
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
     document = {"targets": found, "data": _data(dataset, split) | ({} if graph is None else {"graph": graph})}

@@ -23,10 +23,12 @@ from goodfit.data.dataset import Dataset
 from goodfit.data.graph_columns import rows_of
 from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
+from goodfit.evaluation.captioned import caption_baselines
 from goodfit.evaluation.forecasts import forecast_baselines
 from goodfit.evaluation.graphs import counted, described, spread_labels
 from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, standardised, tabular
 from goodfit.evaluation.scores import Prediction, values
+from goodfit.evaluation.surprise import language_baselines
 from goodfit.evaluation.tagged import tag_baselines
 from goodfit.evaluation.written import written_baselines
 
@@ -55,10 +57,14 @@ def baselines(
     if target.kind == "forecast":
         target = target.fit(dataset, split.train)
         return forecast_baselines(dataset, target, split.train, on, target.encode(dataset.take(on, target.names)))
+    if target.kind == "language":
+        return language_baselines(dataset, target, split, on)
     most = affordable(dataset, split.train, seconds)
     train, on = _some(split.train, most, seed, "train"), _some(on, most, seed, "on")
     target = target.fit(dataset.take(split.train, target.names))
     y, truth = (target.encode(dataset.take(rows, target.names)) for rows in (train, on))
+    if target.kind == "caption":
+        return caption_baselines(dataset, target, train, on, truth)
     if target.kind == "sequence":
         return written_baselines(dataset, target, train, on, truth)
     if target.kind == "tagging":

@@ -17,7 +17,9 @@ from goodfit.data.encode_image import fit as fit_images
 from goodfit.data.graph_columns import KINDS as GRAPH
 from goodfit.data.graph_columns import beside
 from goodfit.data.target import TargetSpec
+from goodfit.evaluation.captioned import caption_mistakes
 from goodfit.evaluation.forecasts import forecast_mistakes
+from goodfit.evaluation.surprise import language_mistakes
 from goodfit.evaluation.tagged import tag_mistakes
 from goodfit.evaluation.written import written_mistakes
 
@@ -57,6 +59,11 @@ def mistakes(
         return forecast_mistakes(dataset, target, rows, prediction["mean"], encoded, most)
     if target.kind == "sequence":
         return written_mistakes(dataset, target, rows, prediction["unit"], encoded, most)
+    if target.kind == "caption":
+        source = dataset.schema.features[0].name
+        return caption_mistakes(dataset, target, rows, prediction["unit"], encoded, most, lambda worst: thumbnails(dataset, source, worst))
+    if target.kind == "language":
+        return language_mistakes(dataset, target, rows, prediction["bits"], most)
     if target.kind == "tagging":
         return tag_mistakes(dataset, target, rows, prediction["tag"], encoded, most)
     loss = losses(target, prediction, encoded)

@@ -11,6 +11,8 @@ n rows, C classes or labels, G groups of equal scores, r resamples at once.
 | tagging | accuracy (of the tokens), sentence_accuracy (rows right throughout), f1_macro |
 | sequence | token_error_rate (edits over units), accuracy (rows right throughout) |
 | forecast | mean_absolute_error, root_mean_squared_error, in the target's unit, mean_absolute_scaled_error |
+| caption | word_f1 (of the sets of words, the mean over rows), bleu (of all rows together) |
+| language | bits_per_character |
 | several | those of each part, named `<target>/<metric>` |
 
 A metric that the rows leave undefined (an AUC of one class, the R2 of one row) is left out.
@@ -26,7 +28,9 @@ import numpy as np
 from goodfit.base.protocols import Task
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation import bootstrap
+from goodfit.evaluation.captioned import caption_scores
 from goodfit.evaluation.forecasts import forecast_scores
+from goodfit.evaluation.surprise import language_scores
 from goodfit.evaluation.tagged import tag_scores
 from goodfit.evaluation.written import written_scores
 
@@ -34,7 +38,7 @@ Totals = Callable[[np.ndarray], dict[str, np.ndarray]]
 Prediction = dict[str, np.ndarray]
 
 MAXIMISE = {
-    "accuracy", "sentence_accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "roc_auc", "roc_auc_ovr", "roc_auc_macro", "average_precision", "r2",
+    "accuracy", "sentence_accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "roc_auc", "roc_auc_ovr", "roc_auc_macro", "average_precision", "r2", "word_f1", "bleu",
 }  # fmt: skip
 _RANKS = 2_048  # groups of scores inside a resample: moves an AUC by under 1e-6, and keeps a resample of any n below a millisecond
 _COARSE = 256  # the same where C columns are ranked in every resample; the shift that it makes is taken off again
@@ -99,6 +103,10 @@ def _scores(
         return forecast_scores(target, np.asarray(prediction["mean"], np.float64), y, seed, resamples)
     if target.kind == "sequence":
         return written_scores(prediction["unit"], y, w, seed, resamples)
+    if target.kind == "caption":
+        return caption_scores(prediction["unit"], y, w, seed, resamples)
+    if target.kind == "language":
+        return language_scores(prediction["bits"], w, seed, resamples)
     if target.kind == "tagging":
         return tag_scores(prediction["tag"], y, len(target.classes or ()), w, seed, resamples)
     given = prediction["probability"]

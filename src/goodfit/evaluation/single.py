@@ -18,6 +18,8 @@ METRICS = {
     "tagging": ("accuracy", "f1_macro"),
     "sequence": ("accuracy", "token_error_rate"),
     "forecast": ("mean_absolute_error", "root_mean_squared_error"),
+    "caption": ("word_f1", "bleu"),
+    "language": ("bits_per_character", "bits_per_character"),
 }  # by which importance is measured, and what serves where the rows leave the first undefined
 
 

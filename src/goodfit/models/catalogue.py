@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
-from goodfit.models.entries import forecasts, graphs, images, linear, sequences, series, tables, tagging, texts
+from goodfit.models.entries import captions, forecasts, graphs, images, language, linear, sequences, series, tables, tagging, texts
 from goodfit.models.entries.graphs import graph_defaults, graph_example
 from goodfit.models.entries.images import RESIDUAL, image_defaults
 from goodfit.models.entries.tables import NO_DROPOUT_FOR_NUMBERS
@@ -34,6 +34,8 @@ CATALOGUE: dict[str, Entry] = {
     **tagging.ENTRIES,
     **sequences.ENTRIES,
     **graphs.ENTRIES,
+    **language.ENTRIES,
+    **captions.ENTRIES,
 }
 
 
@@ -66,6 +68,10 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
         return "seq2seq_transformer"
     if "window" in kinds:
         return "forecast_lstm"
+    if "caption" in kinds:
+        return "caption_rnn"
+    if "stream" in kinds:
+        return "gpt"
     if "tokens" in kinds:
         return "lstm_tagger"
     if "series" in kinds:
@@ -149,12 +155,19 @@ def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Mod
     own = entry(name)
     for kind in inputs:
         if kind not in own.inputs:
-            fitting = [other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs)]
+            fitting = [other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs) and _asked(known, inputs)]
             raise SettingError(
                 f"the network {name!r} reads {', '.join(own.inputs)}, the data have {', '.join(inputs)}; take {' or '.join(fitting)}",
                 value=name,
             )
+    if not _asked(own, inputs):
+        raise SettingError(f"the network {name!r} writes captions of pictures, and the target is none; leave model.name out", value=name)
     return own.build(inputs, outputs, {**own.defaults, **checked(name, settings)})
+
+
+def _asked(own: Entry, inputs: Inputs) -> bool:
+    """Whether a network that writes captions is asked for one."""
+    return "caption" not in own.inputs or "caption" in inputs
 
 
 def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
@@ -178,6 +191,10 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         batch["target"] = torch.ones(rows, length, dtype=torch.int64)
     if "window" in inputs:
         batch["window"] = torch.zeros(rows, int(inputs["window"]["length"]), int(inputs["window"]["channels"]))
+    if "caption" in inputs:
+        batch["target"] = torch.ones(rows, int(inputs["caption"]["length"]), dtype=torch.int64)
+    if "stream" in inputs:
+        batch["text"] = torch.ones(rows, int(inputs["stream"]["length"]), dtype=torch.int32)
     if "tokens" in inputs:
         spec = inputs["tokens"]
         batch["tokens"] = torch.ones(rows, int(spec["length"]), dtype=torch.int32)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from goodfit.nn.block import State, TransformerBlock, advance, begin, sequence_norm
 from goodfit.nn.dropout import Dropout
+from goodfit.nn.grams import Grams
 from goodfit.nn.positions import positions as positions_by_name
 from goodfit.nn.shapes import expect, required
 
@@ -30,6 +31,7 @@ class GPT(nn.Module):
     tied: the scores are products with the token's own vectors (Press and Wolf 2017), which saves V x D weights; else a map of its own.
     qk_norm, zero_output: on by default: scores cannot run away at high rates, and every block starts as the identity, which lets a deep
     stack train at the rates of a shallow one. window: a token sees no further back than this; None sees all.
+    grams: runs of 2 to so many tokens are looked up beside the single ones (see nn.grams), which characters gain by; none by default.
     hidden, norm, norm_first, activation, attention_dropout, bias, eps: see nn.block.TransformerBlock.
     """
 
@@ -53,6 +55,7 @@ class GPT(nn.Module):
         zero_output: bool = True,
         tied: bool = True,
         window: int | None = None,
+        grams: int = 0,
         eps: float | None = None,
     ) -> None:
         super().__init__()
@@ -61,6 +64,7 @@ class GPT(nn.Module):
         # GPT-2's. Tied scores of a token for itself start at width times this, 2.6 at 128: near enough to all alike.
         nn.init.normal_(self.tokens.weight, 0, 0.02)
         self.positions = positions_by_name(positions, width, length)
+        self.grams = Grams(grams, width, dropout=dropout) if grams > 1 else None
         self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(
             [
@@ -97,11 +101,12 @@ class GPT(nn.Module):
     def begin(self, rows: int) -> State:
         """The state before the first token, for `advance` and `read`: every tensor has the rows first.
 
-        position: number of tokens read [B]. "3.key", "3.value": keys and values [B, H, S, E] that block 3 can still see.
+        position: number of tokens read [B]. before: the last tokens of runs [B, grams - 1]. "3.key", "3.value": keys and values [B, H, S, E] that block 3 can still see.
         """
         like = self.tokens.weight.new_zeros(rows, 0)
         position = torch.zeros(rows, dtype=torch.int64, device=like.device)
-        return begin(self.blocks, like) | {"position": position}
+        state = begin(self.blocks, like) | {"position": position}
+        return state if self.grams is None else state | {"before": position.new_zeros(rows, self.grams.longest - 1)}
 
     def advance(self, state: State, tokens: Tensor) -> tuple[Tensor, State]:
         """One more token [B] -> the scores [B, V] of the next, and the state with it. The state that was given stays as it is."""
@@ -112,12 +117,15 @@ class GPT(nn.Module):
     def read(self, state: State, text: Tensor) -> tuple[Tensor, State]:
         """Several more tokens [B, T] at once -> [B, T, V], equal to what `forward` gives for them, and the state with them."""
         position = state["position"]
-        x, state = advance(self.blocks, self._embedded(text, position), state, position)
-        return self._scores(x), state | {"position": position + text.shape[1]}
+        x, after = advance(self.blocks, self._embedded(text, position, state.get("before")), state, position)
+        if self.grams is not None:
+            after["before"] = self.grams.after(text, state["before"])
+        return self._scores(x), after | {"position": position + text.shape[1]}
 
-    def _embedded(self, text: Tensor, start: Tensor | None = None) -> Tensor:
+    def _embedded(self, text: Tensor, start: Tensor | None = None, before: Tensor | None = None) -> Tensor:
         expect("gpt", text, "B", "T")
         x = self.tokens(text)
+        x = x if self.grams is None else x + self.grams(text, before)
         return self.dropout(x if self.positions is None else self.positions(x, start))
 
     def _scores(self, x: Tensor) -> Tensor:

@@ -30,6 +30,11 @@ MEASURES: dict[str, Measure] = {
     "accuracy": Measure("Accuracy", True, True, "predicts {target} correctly in {value} of {rows}", "in {value}"),
     "sentence_accuracy": Measure("Rows right throughout", True, True, "tags {value} of {rows} without a mistake", "{value}"),
     "token_error_rate": Measure("Token error rate", False, True, "writes {target} with {value} of the tokens wrong in {rows}", "{value}"),
+    "word_f1": Measure("F1 of the words", True, False, "names {target} with an F1 of the words of {value} in {rows}", "{value}"),
+    "bleu": Measure("BLEU", True),
+    "bits_per_character": Measure(
+        "Bits per character", False, False, "spends {value} bits on a character of {target} in {rows}", "{value}"
+    ),
     "balanced_accuracy": Measure(
         "Balanced accuracy", True, True, "predicts {target} correctly in {value} of {rows}, every class counting alike", "in {value}"
     ),

@@ -16,9 +16,11 @@ from goodfit.report.sections.errors import errors
 from goodfit.report.sections.findings import findings
 from goodfit.report.sections.headline import headline
 from goodfit.report.sections.importance import importance
+from goodfit.report.sections.looks import looks
 from goodfit.report.sections.mistakes import mistakes
 from goodfit.report.sections.network import network
 from goodfit.report.sections.repeat import environment, ledger, recipe, repeat
+from goodfit.report.sections.samples import samples
 from goodfit.report.sections.scores import scores
 from goodfit.report.sections.understanding import understanding
 
@@ -29,6 +31,8 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Records], Html]], ...] = (
     ("data", "The data", understanding),
     ("training", "Training", curves),
     ("score", "The score", scores),
+    ("looks", "Where it looks", looks),
+    ("samples", "What it writes", samples),
     ("errors", "Where it errs", errors),
     ("calibration", "Its certainty", calibration),
     ("importance", "What it relies on", importance),
@@ -72,12 +76,13 @@ def page(records: Records) -> Html:
         el("link", rel="icon", href="data:,"),
         el("style", Html(style)),
     )
-    links = [el("li", el("a", label, href=f"#{name}")) for name, label, _ in _SECTIONS]
+    shown = [(name, label, part) for name, label, show in _SECTIONS if (part := show(records))]
+    links = [el("li", el("a", label, href=f"#{name}")) for name, label, _ in shown]
     body = el(
         "body",
         el("a", "To the findings", href="#findings", class_="skip"),
         el("nav", el("ul", *links), aria_label="Sections"),
-        el("main", headline(records), *(show(records) for _, _, show in _SECTIONS)),
+        el("main", headline(records), *(part for _, _, part in shown)),
         el("footer", el("p", "Written by goodfit from the records of the run. This page loads nothing and sends nothing.")),
     )
     return join([Html("<!doctype html>\n"), el("html", head, "\n", body, lang="en"), "\n"])

@@ -7,10 +7,12 @@ from typing import Any
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.protocols import Task
-from goodfit.tasks import binary, forecast, multiclass, multilabel, regression, sequence, several, tagging
+from goodfit.tasks import binary, caption, forecast, language, multiclass, multilabel, regression, sequence, several, tagging
 from goodfit.tasks.binary import Binary
+from goodfit.tasks.caption import Caption
 from goodfit.tasks.class_metrics import RANKED
 from goodfit.tasks.forecast import Forecast
+from goodfit.tasks.language import Language
 from goodfit.tasks.margin import LOSSES, Margin
 from goodfit.tasks.multiclass import Multiclass
 from goodfit.tasks.multilabel import Multilabel
@@ -27,6 +29,8 @@ from goodfit.tasks.tagging import Tagging
 #   on (0.2 to 0.5 %): `score="accuracy"` is there for that.
 # tagging: accuracy of the tokens, of which there are many; probabilities of all tags of all tokens would fill the memory.
 # sequence: the share of units that are wrong, since a row with one mistake in ten is nearly right.
+# language: bits per character, which is the loss.
+# caption: F1 of the words, since hardly any caption is right throughout.
 # multilabel: log loss, since with many labels hardly any row is right in all, and F1 hangs on a threshold.
 # forecast: the absolute error, which is what is learned and what forecasts are compared by.
 # regression: the root of the mean squared error, which the loss is.
@@ -39,6 +43,8 @@ SCORES: dict[str, dict[str, bool]] = {
     "tagging": tagging.SCORES,
     "sequence": sequence.SCORES,
     "forecast": forecast.SCORES,
+    "language": language.SCORES,
+    "caption": caption.SCORES,
 }
 
 
@@ -54,9 +60,12 @@ def build(spec: Mapping[str, Any]) -> Task:
         raise SettingError(f"a target is one of {', '.join(SCORES)}; {kind!r} was given", value=kind)
     parts = {part["names"][0]: part for part in spec.get("parts") or ()}
     if smoothing and (
-        kind in ("regression", "forecast") or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))
+        kind in ("regression", "forecast", "language")
+        or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))
     ):
-        raise SettingError(f"train.label_smoothing has no effect on {kind} of numbers; leave it out", value=smoothing)
+        raise SettingError(
+            f"train.label_smoothing has no effect on {kind}{'' if kind == 'language' else ' of numbers'}; leave it out", value=smoothing
+        )
     known = SCORES[kind] | {f"{name}/{metric}": more for name, part in parts.items() for metric, more in SCORES[part["kind"]].items()}
     if kind == "multiclass" and len(spec["classes"]) > RANKED:
         known = {name: more for name, more in known.items() if name != "roc_auc_ovr"}
@@ -82,6 +91,10 @@ def build(spec: Mapping[str, Any]) -> Task:
     if kind == "forecast":
         course = spec["course"]
         return Forecast(int(course["horizon"]), float(spec["mean"]), float(spec["std"]), float(course["naive"]), score=score)
+    if kind == "caption":
+        return Caption(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score)
+    if kind == "language":
+        return Language(len(spec["classes"] or ()), int(spec["longest"]), score=score)
     if kind == "tagging":
         return Tagging(len(spec["classes"]), label_smoothing=smoothing, score=score)
     if kind == "regression":
