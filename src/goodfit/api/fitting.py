@@ -23,6 +23,7 @@ from goodfit.data.augment import Augment
 from goodfit.data.batches import Batches, rows_at_once
 from goodfit.data.encoded import Encoded
 from goodfit.data.encoder import Encoder
+from goodfit.data.target import UNLABELLED
 from goodfit.models import catalogue
 from goodfit.optim import schedule
 from goodfit.optim.average import Average
@@ -206,7 +207,8 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
 
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:
-    augment = Augment.chosen(encoder.inputs["image"]) if "image" in encoder.inputs and recipe.data.augment else None
+    augmented = "image" in encoder.inputs and recipe.data.augment and encoder.target.kind not in UNLABELLED
+    augment = Augment.chosen(encoder.inputs["image"]) if augmented else None
     size = min(recipe.train.batch_size or 256, len(rows))
     lonely = len(rows) % size == 1  # a batch of one row has no spread for batch norm
     return Batches(

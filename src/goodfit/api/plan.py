@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
+from goodfit.api.unlabelled import network_for, suited
 from goodfit.base.errors import DataError, SettingError
 from goodfit.base.machine import machine_memory
 from goodfit.base.parts import DataPart
 from goodfit.base.recipe import Recipe
 from goodfit.data.dataset import Schema
 from goodfit.data.encoded import Encoded
-from goodfit.data.target import TargetSpec
+from goodfit.data.target import UNLABELLED, TargetSpec
 from goodfit.models import catalogue
 
 
@@ -46,6 +47,11 @@ class Habit:
 # The decay is decoupled: SGD's usual coupled 5e-4 with momentum 0.9 is 5e-3 here.
 # Sources: TabM (Gorishniy et al. 2025), RealMLP (Holzmueller et al. 2024), airbench (Jordan 2024), nanoGPT.
 HABITS: dict[str, Habit] = {
+    # Squared errors fall for as long as a network is trained: a planned course that ends at rate 0.
+    "autoencoder": Habit("adamw", 2e-3, 1e-4, "cosine", 0.05, 1.0, 200, 200, batch=64),
+    "conv_autoencoder": Habit("adamw", 2e-3, 1e-4, "cosine", 0.05, 1.0, 60, 60, batch=64),
+    # DCGAN's rate and its beta1 of 0.5 (see api.generation); the Wasserstein game's are its own. An average of the weights makes the pictures.
+    "dcgan": Habit("adam", 2e-4, 0.0, "constant", 0.0, None, 150, 150, batch=64, ema=0.999),
     "linear": Habit("adamw", 1e-2, 1e-4, "cosine", 0.05, None, 60, 60),  # convex: a plan that ends at rate 0 finds the minimum
     # A constant rate with averaged weights, then, when nothing is gained or the time runs short, one that falls to 0 from the best weights. Against
     # TabM's own constant rate: letter 0.0285 for 0.036, satellite 0.077 for 0.084 (test error, one seed: trials, not results).
@@ -111,6 +117,8 @@ def data_settings(recipe: Recipe, name: str) -> DataPart:
 
 def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) -> str:
     """The network by name: the one asked for, or the default for the kinds of columns."""
+    if target.kind in UNLABELLED:
+        return network_for(recipe.model.name, schema, target)
     if target.kind == "sequence":
         return recipe.model.name or catalogue.choose({"source"}, rows, recipe.preset)
     read = [column for column in schema.features if column.kind not in ("identifier", "constant")]
@@ -123,7 +131,7 @@ def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) 
             f"data.drop={alone.name}, or leave out the others",
             column=alone.name,
         )
-    return recipe.model.name or catalogue.choose(kinds, rows, recipe.preset)
+    return suited(recipe.model.name or catalogue.choose(kinds, rows, recipe.preset), target)
 
 
 def partner_name(recipe: Recipe, name: str) -> str | None:
@@ -140,7 +148,7 @@ def partner_name(recipe: Recipe, name: str) -> str | None:
 
 def member_count(recipe: Recipe, name: str, rows: int, target: TargetSpec) -> int:
     """Folds to train networks on and average. rows: those that may be trained on. Raises SettingError where there is nothing to average."""
-    if target.kind in ("tagging", "sequence"):
+    if target.kind in ("tagging", "sequence", *UNLABELLED):
         if (recipe.train.members or 1) > 1:
             raise SettingError(
                 f"train.members={recipe.train.members} averages probabilities, and {target.kind} has none; leave it out",

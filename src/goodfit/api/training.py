@@ -26,6 +26,7 @@ from goodfit.api.members import train_members
 from goodfit.api.review import half_widths, review, temperatures
 from goodfit.api.run import Run
 from goodfit.api.scoring import row_weights
+from goodfit.api.unlabelled import refuse_without_effect
 from goodfit.base.errors import CheckpointError, DataError, InputError
 from goodfit.base.protocols import Progress, Silent
 from goodfit.base.recipe import Recipe
@@ -203,6 +204,7 @@ def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any
             f"the data have changed since {run.path} began (their SHA-256 differs); train anew with another --out", file=run.path
         )
     target = detect(data, request.data)
+    refuse_without_effect(request, target)
     parts = split(data, target, request.data, request.seed)
     progress.stage("checking the data")
     findings = check(data, target, parts, request.seed)

@@ -56,9 +56,9 @@ class Part(BaseModel):
 
 class DataPart(Part):
     target: Names = Field(default=(), description="column or columns to predict")
-    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence"] | None = Field(
-        default=None, description="found from the target when None"
-    )
+    task: (
+        Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "reconstruction", "generation"] | None
+    ) = Field(default=None, description="found from the target when None; reconstruction and generation need none")
     kinds: dict[str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens"]] = Field(
         default_factory=dict, description="kinds of columns where the guess is to be overruled"
     )
@@ -102,6 +102,15 @@ class ModelPart(Part):
     embedding: Literal["none", "piecewise", "periodic"] | None = Field(default=None, description="embedding of numbers")
     embedding_dim: int | None = Field(default=None, ge=1, le=1_024, description="dimensions of a number's, category's or token's embedding")
     bins: int | None = Field(default=None, ge=2, le=1_024, description="quantile bins of a piecewise-linear embedding")
+    latent_dim: int | None = Field(
+        default=None, ge=1, le=16_384, description="numbers of an autoencoder's code, or of the noise that a generator makes pictures of"
+    )
+    noise: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="standard deviation of the noise that a denoising autoencoder takes away; inputs vary by about 1",
+    )
     heads: int | None = Field(default=None, ge=1, le=256, description="attention heads")
     crf: bool | None = Field(default=None, description="score tags together with the tags before them")
     bidirectional: bool | None = Field(default=None, description="read the sequence in both directions")
@@ -180,6 +189,9 @@ class TrainPart(Part):
         default="auto", description="memory layout of images; auto measures ten steps of each"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    gan_loss: Literal["original", "non-saturating", "wasserstein"] | None = Field(
+        default=None, description="game of generator and discriminator; wasserstein has a gradient penalty"
+    )
     mixup: float = Field(default=0.0, ge=0, le=10, description="parameter of the Beta distribution that mixes pairs of samples; 0 for none")
     members: int | None = Field(
         default=None, ge=1, le=256, description="networks trained with different seeds and validation rows, averaged"

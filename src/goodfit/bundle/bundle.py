@@ -121,7 +121,8 @@ class Bundle:
         return source if isinstance(source, Dataset) else read_like(source, self.schema)
 
     def predict(self, source: Any, *, device: str | torch.device = "cpu") -> pl.DataFrame:
-        """One row per input row: `prediction`, `probability_<class>` for classes, `low` and `high` for regression."""
+        """One row per input row: `prediction`, `probability_<class>` for classes, `low` and `high` for regression; for a reconstruction
+        `code_<number>` and `reconstruction_error`, which is large for rows unlike those of training."""
         data = self.read(source)
         return self.frame(self.decoded(data, device=device), data)
 
@@ -147,6 +148,9 @@ class Bundle:
             columns: dict[str, Any] = {f"{prefix}prediction": mean}
             width = self.half_widths.get(target.names[0])
             return columns | ({f"{prefix}low": mean - width, f"{prefix}high": mean + width} if width is not None else {})
+        if target.kind == "reconstruction":
+            codes = {f"{prefix}code_{index}": values for index, values in enumerate(decoded["code"].T.astype(np.float64))}
+            return codes | {f"{prefix}reconstruction_error": decoded["error"].astype(np.float64)}
         if target.kind == "sequence":
             return {f"{prefix}prediction": pl.Series(target.texts(decoded["unit"]), dtype=pl.String)}
         if target.kind == "tagging":

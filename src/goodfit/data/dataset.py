@@ -29,7 +29,7 @@ import polars as pl
 from goodfit.base.errors import DataError, did_you_mean, printable
 
 Kind = Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens", "constant"]
-Role = Literal["feature", "target", "weight", "split", "group", "time", "ignored"]
+Role = Literal["feature", "target", "label", "weight", "split", "group", "time", "ignored"]
 KINDS: tuple[str, ...] = get_args(Kind)
 ROLES: tuple[str, ...] = get_args(Role)
 CHUNK = 262_144  # rows read at once from the disk: 60 MiB of 30 float64 columns

@@ -87,7 +87,7 @@ def analyse(
                 found[index]["baselines"] = baselines(dataset, spec, split, seed, on=rows, seconds=left)
     if predict is not None and len(dataset.schema.features) > 1 and target.kind not in ("tagging", "sequence"):
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
-    document = {"targets": found, "data": _data(dataset, split)}
+    document = {"targets": found, "data": data_section(dataset, split)}
     return dict(plain(document))
 
 
@@ -223,7 +223,8 @@ def _rely(
         entry |= {"importance_metric": metric, "importance": drops}
 
 
-def _data(dataset: Dataset, split: Split) -> dict[str, Any]:
+def data_section(dataset: Dataset, split: Split) -> dict[str, Any]:
+    """The data as they were understood, of the document above."""
     fields = ("name", "kind", "role", "missing", "distinct", "reason")
     return {
         "files": [path.name for path in dataset.files],

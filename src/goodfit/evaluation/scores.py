@@ -10,6 +10,7 @@ n rows, C classes or labels, G groups of equal scores, r resamples at once.
 | regression | r2, mean_absolute_error, root_mean_squared_error, median_absolute_error, in the target's unit |
 | tagging | accuracy (of the tokens), sentence_accuracy (rows right throughout), f1_macro |
 | sequence | token_error_rate (edits over units), accuracy (rows right throughout) |
+| reconstruction | mean_squared_error, of pixels from 0 to 1 or of standardised columns |
 | several | those of each part, named `<target>/<metric>` |
 
 A metric that the rows leave undefined (an AUC of one class, the R2 of one row) is left out.
@@ -95,6 +96,8 @@ def _scores(
         return _regression(actual, np.asarray(prediction["mean"], np.float64), w, seed, resamples)
     if target.kind == "sequence":
         return written_scores(prediction["unit"], y, w, seed, resamples)
+    if target.kind == "reconstruction":
+        return _means({"mean_squared_error": prediction["error"]}, w, seed, resamples)
     if target.kind == "tagging":
         return tag_scores(prediction["tag"], y, len(target.classes or ()), w, seed, resamples)
     given = prediction["probability"]

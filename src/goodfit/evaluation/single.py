@@ -17,6 +17,7 @@ METRICS = {
     "regression": ("r2", "mean_absolute_error"),
     "tagging": ("accuracy", "f1_macro"),
     "sequence": ("accuracy", "token_error_rate"),
+    "reconstruction": ("mean_squared_error", "mean_squared_error"),
 }  # by which importance is measured, and what serves where the rows leave the first undefined
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
-from goodfit.models.entries import images, sequences, series, tables, tagging, texts
+from goodfit.models.entries import images, sequences, series, tables, tagging, texts, unlabelled
 from goodfit.models.entries.images import RESIDUAL, image_defaults
 from goodfit.models.entries.tables import NO_DROPOUT_FOR_NUMBERS
 from goodfit.models.entries.texts import GRAMS
@@ -30,6 +30,7 @@ CATALOGUE: dict[str, Entry] = {
     **series.ENTRIES,
     **tagging.ENTRIES,
     **sequences.ENTRIES,
+    **unlabelled.ENTRIES,
 }
 
 
@@ -56,6 +57,8 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     columns = set(kinds) - {"text", "image", "identifier", "constant"}
     if "source" in kinds:
         return "seq2seq_transformer"
+    if "noise" in kinds:
+        return "dcgan"
     if "tokens" in kinds:
         return "lstm_tagger"
     if "series" in kinds:
@@ -113,6 +116,8 @@ def defaults(
         settings |= {"dropout": 0.0}
     if name == "mlp" and columns_of(inputs)[0]:
         settings |= {"embedding": "piecewise"}
+    if "latent_dim" in settings and settings["latent_dim"] is None:
+        settings |= {"latent_dim": unlabelled.latent_dim(inputs)}
     if name in ("tabm", "mixed"):
         numbers, sizes = columns_of(inputs)
         if not numbers:
@@ -137,7 +142,9 @@ def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Mod
     own = entry(name)
     for kind in inputs:
         if kind not in own.inputs:
-            fitting = [other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs)]
+            fitting = [
+                other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs) and set(known.tasks) & set(own.tasks)
+            ]
             raise SettingError(
                 f"the network {name!r} reads {', '.join(own.inputs)}, the data have {', '.join(inputs)}; take {' or '.join(fitting)}",
                 value=name,
@@ -162,6 +169,8 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         length = int(inputs["source"]["length"])
         batch["source"] = torch.ones(rows, length, dtype=torch.int32)
         batch["target"] = torch.ones(rows, length, dtype=torch.int64)
+    if "noise" in inputs:
+        batch["noise"] = torch.zeros(rows, int(inputs["noise"]["size"]))
     if "tokens" in inputs:
         spec = inputs["tokens"]
         batch["tokens"] = torch.ones(rows, int(spec["length"]), dtype=torch.int32)

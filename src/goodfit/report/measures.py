@@ -66,7 +66,9 @@ MEASURES: dict[str, Measure] = {
         "is typically off by {value} when it predicts {target}, by root mean squared error on {rows}",
         "by {value}",
     ),
-    "mean_squared_error": Measure("Mean squared error", False),
+    "mean_squared_error": Measure(
+        "Mean squared error", False, False, "gives back {target} with a mean squared error of {value} on {rows}", "with one of {value}"
+    ),
     "mean_absolute_percentage_error": Measure("Mean absolute percentage error", False, True),
     "d2_absolute_error": Measure("D² of absolute errors", True),
     "spearmanr": Measure("Spearman correlation", True),
@@ -136,6 +138,7 @@ _CALLED = {
     "TF-IDF and linear": "a linear model on TF-IDF",
     "trees": "gradient-boosted trees",
     "boosted trees": "gradient-boosted trees",
+    "PCA": "PCA with a code of the same size",
 }
 
 

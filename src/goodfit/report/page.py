@@ -21,6 +21,7 @@ from goodfit.report.sections.network import network
 from goodfit.report.sections.repeat import environment, ledger, recipe, repeat
 from goodfit.report.sections.scores import scores
 from goodfit.report.sections.understanding import understanding
+from goodfit.report.sections.unlabelled import silent, unlabelled
 
 NAME = "report.html"
 
@@ -29,6 +30,7 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Records], Html]], ...] = (
     ("data", "The data", understanding),
     ("training", "Training", curves),
     ("score", "The score", scores),
+    ("unlabelled", "What it makes", unlabelled),
     ("errors", "Where it errs", errors),
     ("calibration", "Its certainty", calibration),
     ("importance", "What it relies on", importance),
@@ -72,12 +74,14 @@ def page(records: Records) -> Html:
         el("link", rel="icon", href="data:,"),
         el("style", Html(style)),
     )
-    links = [el("li", el("a", label, href=f"#{name}")) for name, label, _ in _SECTIONS]
+    hidden = silent(records)
+    sections = [part for part in _SECTIONS if part[0] not in hidden]
+    links = [el("li", el("a", label, href=f"#{name}")) for name, label, _ in sections]
     body = el(
         "body",
         el("a", "To the findings", href="#findings", class_="skip"),
         el("nav", el("ul", *links), aria_label="Sections"),
-        el("main", headline(records), *(show(records) for _, _, show in _SECTIONS)),
+        el("main", headline(records), *(show(records) for _, _, show in sections)),
         el("footer", el("p", "Written by goodfit from the records of the run. This page loads nothing and sends nothing.")),
     )
     return join([Html("<!doctype html>\n"), el("html", head, "\n", body, lang="en"), "\n"])

@@ -7,11 +7,13 @@ from typing import Any
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.protocols import Task
-from goodfit.tasks import binary, multiclass, multilabel, regression, sequence, several, tagging
+from goodfit.tasks import binary, generation, multiclass, multilabel, reconstruction, regression, sequence, several, tagging
 from goodfit.tasks.binary import Binary
 from goodfit.tasks.class_metrics import RANKED
+from goodfit.tasks.generation import Generation
 from goodfit.tasks.multiclass import Multiclass
 from goodfit.tasks.multilabel import Multilabel
+from goodfit.tasks.reconstruction import Reconstruction
 from goodfit.tasks.regression import Regression
 from goodfit.tasks.sequence import Sequence
 from goodfit.tasks.several import Several
@@ -27,6 +29,7 @@ from goodfit.tasks.tagging import Tagging
 # sequence: the share of units that are wrong, since a row with one mistake in ten is nearly right.
 # multilabel: log loss, since with many labels hardly any row is right in all, and F1 hangs on a threshold.
 # regression: the root of the mean squared error, which the loss is.
+# reconstruction: the mean squared error, which is PCA's too. generation: the distance to real pictures, since neither loss says how good they are.
 SCORES: dict[str, dict[str, bool]] = {
     "binary": binary.SCORES,
     "multiclass": multiclass.SCORES,
@@ -35,6 +38,8 @@ SCORES: dict[str, dict[str, bool]] = {
     "several": several.SCORES,
     "tagging": tagging.SCORES,
     "sequence": sequence.SCORES,
+    "reconstruction": reconstruction.SCORES,
+    "generation": generation.SCORES,
 }
 
 
@@ -49,8 +54,12 @@ def build(spec: Mapping[str, Any]) -> Task:
     if kind not in SCORES:
         raise SettingError(f"a target is one of {', '.join(SCORES)}; {kind!r} was given", value=kind)
     parts = {part["names"][0]: part for part in spec.get("parts") or ()}
-    if smoothing and (kind == "regression" or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))):
-        raise SettingError(f"train.label_smoothing has no effect on {kind} of numbers; leave it out", value=smoothing)
+    if smoothing and (
+        kind in ("regression", "reconstruction", "generation")
+        or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))
+    ):
+        what = f"{kind} of numbers" if kind in ("regression", "several") else kind
+        raise SettingError(f"train.label_smoothing has no effect on {what}; leave it out", value=smoothing)
     known = SCORES[kind] | {f"{name}/{metric}": more for name, part in parts.items() for metric, more in SCORES[part["kind"]].items()}
     if kind == "multiclass" and len(spec["classes"]) > RANKED:
         known = {name: more for name, more in known.items() if name != "roc_auc_ovr"}
@@ -67,6 +76,10 @@ def build(spec: Mapping[str, Any]) -> Task:
         return Multilabel(len(spec["classes"] or spec["names"]), label_smoothing=smoothing, score=score)
     if kind == "sequence":
         return Sequence(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score)
+    if kind == "reconstruction":
+        return Reconstruction(float(spec["std"]))
+    if kind == "generation":
+        return Generation()
     if kind == "tagging":
         return Tagging(len(spec["classes"]), label_smoothing=smoothing, score=score)
     if kind == "regression":
