@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from goodfit.api.folder import RunFolder, naming
+from goodfit.api.generating import generate_pictures
 from goodfit.api.rebuilding import draw_pairs
 from goodfit.api.run import Run
 from goodfit.base.errors import BundleError, DataError, InputError
@@ -70,6 +71,13 @@ def predict_file(
     return path, frame.height
 
 
+def generate(
+    run: str | Path | Run, *, number: int = 64, seed: int = 0, out: str | Path | None = None, device: str | None = None
+) -> dict[str, Any]:
+    """New pictures by a run of the task generation, as PNG files and one grid of all in the new folder `out`."""
+    return generate_pictures(_bundle(run), number=number, seed=seed, out=out, device=device)
+
+
 def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """{"metrics": {name: {value, low, high}}, "rows": n} with 95 % bootstrap intervals.
 
@@ -100,6 +108,10 @@ def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = 
             )
     progress.stage("scoring")
     target = bundle.target
+    if target.kind == "generation":
+        from goodfit.api.generation import evaluate_generator
+
+        return evaluate_generator(RunFolder(folder), bundle, data, rows, device or "cpu")
     if source is not None and target.kind not in UNLABELLED:
         rows = _labelled(data, rows, target.names, progress)
     decoded = bundle.decoded(data, device=device or "cpu", rows=rows)

@@ -23,7 +23,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from goodfit.base.errors import BundleError
+from goodfit.base.errors import BundleError, InputError
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
 from goodfit.data.batches import Batches, rows_at_once
@@ -110,6 +110,8 @@ class Bundle:
         self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None, double: bool = False
     ) -> dict[str, np.ndarray]:
         """The members' mean prediction, cooled: {"probability": [n, C]}, {"mean": [n]}, or `<target>/...` of several targets."""
+        if self.target.kind == "generation":
+            raise InputError("the run makes pictures and predicts nothing of rows; write: goodfit generate RUN --number 64 --out pictures")
         decoded = mean_prediction([member.predict(data, device=device, rows=rows, double=double) for member in self.members], self.weights)
         for name, temperature in self.temperatures.items():
             key = f"{name}/probability" if self.target.parts else "probability"

@@ -56,7 +56,10 @@ def train(
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
     source: Annotated[str | None, typer.Option(help="Column to read where sequences are written, such as a word for its phones.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, multilabel, regression, tagging or sequence; found when not given.")
+        str | None,
+        typer.Option(
+            help="binary, multiclass, multilabel, regression, tagging or sequence; found when not given. reconstruction or generation."
+        ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
     sets: Sets = None,
@@ -108,6 +111,25 @@ def predict(
         _print_json({"output": str(path), "rows": rows})
     else:
         typer.echo(f"{rows} predictions in {path}")
+
+
+@app.command()
+def generate(
+    run: Annotated[str, typer.Argument(help="Folder of a run of the task generation.")],
+    number: Annotated[int, typer.Option(help="Pictures to make.")] = 64,
+    seed: Annotated[int, typer.Option(help="The seed of their noise: the same makes the same pictures.")] = 0,
+    out: Annotated[str | None, typer.Option(help="New folder for the PNG files and grid.png; pictures when not given.")] = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Make new pictures with a run."""
+    from goodfit import api
+
+    made = api.generate(run, number=number, seed=seed, out=out, device=device)
+    if as_json:
+        _print_json(made)
+    else:
+        typer.echo(f"{made['number']} pictures and grid.png in {made['output']}")
 
 
 @app.command()
