@@ -24,10 +24,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test modules by
 from cases import CASES as CASES_OF_TABLES
 from cases import ON_RUN, PREDICT, Case
 from cases_of_kinds import CASES_OF_KINDS
+from cases_of_unlabelled import CASES_OF_UNLABELLED
 from damage import DAMAGES, WITNESS
 from make_inputs import BUILDERS
 
-CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS]
+CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS, *CASES_OF_UNLABELLED]
 INPUTS = Path(__file__).parent / "inputs"
 KINDS = {"call", "data", "setting", "bundle", "checkpoint", "storage", "missing-extra", "training", "input"}
 LONGEST = 600  # characters of a sentence, paths included
@@ -69,7 +70,7 @@ def place(case: Case, work: Path, sound_run: Path) -> list[str]:
         DAMAGES[case.name](work / "run")
     paths = {"in": str(given), "out": str(work / "out"), "run": str(work / "run"), "sound": str(work / "sound" / "data.csv")}
     words = [word.format(**paths) if "{" in word else word for word in shlex.split(case.call)]
-    return words + tiny(words, linear=case not in CASES_OF_KINDS)
+    return words + tiny(words, linear=case in CASES_OF_TABLES)
 
 
 def tiny(words: list[str], *, linear: bool = True) -> list[str]:

@@ -19,6 +19,7 @@ from goodfit.bundle.bundle import Bundle, Member
 from goodfit.data.picture_grid import eight_bits, enlarging, grid, png
 
 AT_ONCE = 256  # pictures
+GOLDEN = (5**0.5 - 1) / 2  # whose multiples fall most evenly between 0 and 1
 MOST = 100_000  # files in a folder, beyond which file systems and people get slow
 
 
@@ -28,10 +29,20 @@ def drawn(member: Member, number: int, seed: int, device: str | torch.device = "
     network = member.network.to(device)
     was_training = network.training
     network.eval()
-    noise = numpy_stream(seed, "noise").standard_normal((number, int(member.model["inputs"]["noise"]["size"])), dtype=np.float32)
+    about = member.model["inputs"]["noise"]
+    shares = about.get("shares") or []
+    noise = numpy_stream(seed, "noise").standard_normal((number, int(about["size"]) - len(shares)), dtype=np.float32)
+    if shares:
+        noise = np.concatenate([noise, np.eye(len(shares), dtype=np.float32)[_classes(number, shares)]], axis=1)
     parts = [eight_bits(network(noise=part.to(device))) for part in torch.from_numpy(noise).split(AT_ONCE)]
     network.train(was_training)
     return np.concatenate(parts)
+
+
+def _classes(number: int, shares: list[float]) -> np.ndarray:
+    """[number] classes in proportion to their shares, evenly mixed, the first ones the same for any number (Weyl's sequence of 1916)."""
+    place = ((np.arange(number) + 0.5) * GOLDEN) % 1
+    return np.minimum(np.searchsorted(np.cumsum(shares), place, side="right"), len(shares) - 1)
 
 
 def generate_pictures(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from goodfit.base.protocols import Progress
 from goodfit.base.recipe import Recipe
 from goodfit.base.streams import derive, numpy_stream
 from goodfit.bundle.bundle import Bundle, Member
+from goodfit.data.augment import Augment
 from goodfit.data.batches import Batches
 from goodfit.data.dataset import Dataset
 from goodfit.data.encoded import Encoded
@@ -45,7 +46,7 @@ from goodfit.models.memory import refuse_too_large
 from goodfit.optim.average import Average
 from goodfit.optim.build import build as build_optimizer
 from goodfit.tasks.generation import DEFAULT, GAMES
-from goodfit.training.adversarial import Contest, ContestRecord, Course, play
+from goodfit.training.adversarial import Contest, ContestRecord, Course, play, round_of
 from goodfit.training.checkpoint import Checkpoints
 from goodfit.training.state import State, Stopper
 from goodfit.training.step import reseed
@@ -53,6 +54,8 @@ from goodfit.training.step import reseed
 EVALUATE_EVERY = 400  # rounds: of 64 pictures, as many as a small data set holds some times over; an evaluation then costs a tenth
 LOOKED_AT = (256, 2_000)  # generated pictures of an evaluation, at least and at most; as many as there are real ones between
 PATIENCE = 30  # evaluations without gain: the distance of a thousand pictures moves by chance
+MOVED, CUT = 8, 4  # a picture is moved by up to an eighth of its side, as in the paper; a quarter of the side is cut out, the paper's half
+TRIED = (3, 8)  # rounds of each precision before the clock starts, and while it runs
 COPIES = 5  # of a generator's size beside an update of it: the discriminator with what its update needs, and the best weights
 
 
@@ -80,12 +83,17 @@ def train_generator(
     recipe = run.recipe
     progress.stage("encoding")
     encoder = _encoder(data, target, parts.train, recipe or request)
+    encoded = encoder.encode(data, folder=run.path / "cache")  # every picture is read before anything is left behind
     if recipe is None:
         recipe = _resolved(request, network_name(request, data.schema, len(parts.train), target), encoder, len(parts.train))
         _refuse_without_room(recipe, encoder, device)
         run.write_recipe(recipe)
-    encoded = encoder.encode(data, folder=run.path / "cache")
     cast = _Cast(run, recipe, encoder, train_judge(run, recipe, data, parts, device, progress), device, progress)
+    if cast.judge.classes:
+        encoded.target = torch.from_numpy(cast.judge.codes(data))
+    if "auto" in (recipe.train.precision, recipe.train.channels_last):
+        cast = replace(cast, recipe=_measured(cast, encoded, parts))
+        run.write_recipe(cast.recipe)
     member, state = _played(cast, data, encoded, parts, begun)
     bundle = Bundle(
         target, data.schema, [member], [1.0], about={"goodfit": __version__, "seed": recipe.seed, "fingerprint": data.fingerprint}
@@ -139,8 +147,6 @@ def _resolved(request: Recipe, name: str, encoder: Encoder, rows: int) -> Recipe
         "train__patience": train.patience or (PATIENCE if train.epochs is None else min(epochs * max(rows // batch, 1) + 1, NEVER)),
         "train__batch_size": batch,
         "train__time_limit": limit,
-        "train__precision": "float32",
-        "train__channels_last": "no",
         "train__threads": train.threads or torch.get_num_threads(),
     }
     if changes["optim__name"] in ("adam", "adamw"):
@@ -152,10 +158,11 @@ def _resolved(request: Recipe, name: str, encoder: Encoder, rows: int) -> Recipe
     return request.with_(**{key: value for key, value in changes.items() if value is not None})
 
 
-def _inputs(recipe: Recipe, encoder: Encoder) -> dict[str, Any]:
-    """What the generator reads, as the catalogue wants it."""
+def _inputs(recipe: Recipe, encoder: Encoder, shares: list[float] | None = None) -> dict[str, Any]:
+    """What the generator reads, as the catalogue wants it. shares: of the classes that it is told, which are numbers behind the noise."""
     image = encoder.inputs["image"]
-    return {"noise": {"size": recipe.model.latent_dim} | {key: image[key] for key in ("channels", "height", "width")}}
+    size = (recipe.model.latent_dim or 0) + len(shares or ())
+    return {"noise": {"size": size, "shares": shares} | {key: image[key] for key in ("channels", "height", "width")}}
 
 
 def _refuse_without_room(recipe: Recipe, encoder: Encoder, device: torch.device) -> None:
@@ -167,27 +174,70 @@ def _refuse_without_room(recipe: Recipe, encoder: Encoder, device: torch.device)
     )
 
 
-def _played(cast: _Cast, data: Dataset, encoded: Encoded, parts: Split, begun: float) -> tuple[Member, State]:
-    """The trained generator with its best weights, and the state that it ended in."""
-    recipe, encoder, run, progress, device = cast.recipe, cast.encoder, cast.run, cast.progress, cast.device
-    game, lr = GAMES[recipe.train.gan_loss or DEFAULT], recipe.optim.lr
+def _measured(cast: _Cast, encoded: Encoded, parts: Split) -> Recipe:
+    """The recipe with precision and memory layout decided: bfloat16 with channels last where rounds of that are faster. A gradient penalty is of
+    gradients, which bfloat16 is too coarse for."""
+    train = cast.recipe.train
+    low = [False, True] if train.precision == "auto" and not GAMES[train.gan_loss or DEFAULT].penalty else [train.precision == "bfloat16"]
+    took: dict[bool, float] = {}
+    for bfloat16 in low if len(low) > 1 else ():
+        _, contest = _contest(cast, parts, encoded, bfloat16=bfloat16, channels_last=bfloat16)
+        batches = _batches(cast, encoded, parts)
+        for number in range(sum(TRIED)):
+            if number == TRIED[0]:
+                begun = time.monotonic()
+            round_of(contest, batches.batch(0, number % len(batches)), GAMES[train.gan_loss or DEFAULT], 0.0)
+        took[bfloat16] = time.monotonic() - begun
+    chosen = min(took, key=lambda mode: took[mode]) if took else low[0]
+    layout = {"auto": chosen, "yes": True, "no": False}[train.channels_last]
+    return cast.recipe.with_(train__precision="bfloat16" if chosen else "float32", train__channels_last="yes" if layout else "no")
+
+
+def _batches(cast: _Cast, encoded: Encoded, parts: Split) -> Batches:
+    return Batches(
+        encoded, parts.train, batch_size=cast.recipe.train.batch_size or 64, seed=cast.recipe.seed, shuffle=True, device=cast.device,
+        drop_last=True, inputs=cast.encoder.inputs,
+    )  # fmt: skip
+
+
+def _contest(cast: _Cast, parts: Split, encoded: Encoded, *, bfloat16: bool, channels_last: bool) -> tuple[Member, Contest]:
+    """Both players with fresh weights."""
+    recipe, device = cast.recipe, cast.device
+    game, lr, size = GAMES[recipe.train.gan_loss or DEFAULT], recipe.optim.lr, recipe.model.latent_dim
     assert lr is not None
-    assert recipe.model.latent_dim is not None
-    inputs = _inputs(recipe, encoder)
+    assert size is not None
+    shares: list[float] | None = None
+    if encoded.target is not None and cast.judge.classes:
+        counts = torch.bincount(encoded.target[torch.from_numpy(parts.train)], minlength=len(cast.judge.classes))
+        shares = (counts / counts.sum()).tolist()
+    inputs, settings = _inputs(recipe, cast.encoder, shares), catalogue.taken(recipe.model)
     reseed(torch.device("cpu"), derive(recipe.seed, "init"))
-    member = Member.build(encoder, {"name": recipe.model.name, "settings": catalogue.taken(recipe.model), "inputs": inputs}, 0)
-    rival = discriminator(inputs, catalogue.taken(recipe.model), norm=game.norm).to(device)
+    member = Member.build(cast.encoder, {"name": recipe.model.name, "settings": settings, "inputs": inputs}, 0)
+    rival = discriminator(inputs, settings, norm=game.norm).to(device)
     network = member.network.to(device)
+    if channels_last:
+        for player in (network, rival):
+            player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = None if recipe.optim.ema is None else Average(network, recipe.optim.ema)
     optimizers = [build_optimizer(player, recipe.optim, lr=lr) for player in (network, rival)]
     state = State(network, optimizers[0], Stopper(False, recipe.train.patience), average, seed=recipe.seed)
-    contest = Contest(
-        state, State(rival, optimizers[1], Stopper(False, None), seed=recipe.seed), recipe.model.latent_dim, recipe.optim.clip
-    )
-    batches = Batches(
-        encoded, parts.train, batch_size=recipe.train.batch_size or 64, seed=recipe.seed, shuffle=True, device=device, drop_last=True,
-        inputs=encoder.inputs,
+    side = cast.encoder.inputs["image"]["height"]
+    return member, Contest(
+        state, State(rival, optimizers[1], Stopper(False, None), seed=recipe.seed), size,
+        shares=None if shares is None else torch.tensor(shares),
+        augment=Augment(shift=max(1, side // MOVED), cutout=side // CUT) if recipe.data.augment else None,
+        clip=recipe.optim.clip, bfloat16=bfloat16, channels_last=channels_last,
     )  # fmt: skip
+
+
+def _played(cast: _Cast, data: Dataset, encoded: Encoded, parts: Split, begun: float) -> tuple[Member, State]:
+    """The trained generator with its best weights, and the state that it ended in."""
+    recipe, run, progress = cast.recipe, cast.run, cast.progress
+    low, layout = recipe.train.precision == "bfloat16", recipe.train.channels_last == "yes"
+    member, contest = _contest(cast, parts, encoded, bfloat16=low, channels_last=layout)
+    state, network, batches = contest.generator, member.network, _batches(cast, encoded, parts)
+    game, lr = GAMES[recipe.train.gan_loss or DEFAULT], recipe.optim.lr
+    assert lr is not None
     checkpoints = Checkpoints(run.path / "checkpoints", every=recipe.train.checkpoint_every)
     saved = checkpoints.load(contest, progress.say)
     history = int(saved["history"]) if saved else 0
@@ -205,7 +255,7 @@ def _played(cast: _Cast, data: Dataset, encoded: Encoded, parts: Split, begun: f
     progress.advance(contest.step)
     extra: dict[str, Any] = {"history": history, "finished": False, "spent": 0.0}
     if not (saved and saved["finished"]):
-        for record in play(contest, batches, game, course, _evaluation(cast, data, parts.valid)):
+        for record in play(contest, batches, game, course, _evaluation(cast, data, parts.valid, member)):
             if isinstance(record, ContestRecord):
                 run.append("history.jsonl", record.to_json() | {"member": 0})
                 extra["history"] += 1
@@ -221,13 +271,11 @@ def _played(cast: _Cast, data: Dataset, encoded: Encoded, parts: Split, begun: f
     return member, state
 
 
-def _evaluation(cast: _Cast, data: Dataset, rows: np.ndarray) -> Callable[[nn.Module], dict[str, float]]:
+def _evaluation(cast: _Cast, data: Dataset, rows: np.ndarray, member: Member) -> Callable[[nn.Module], dict[str, float]]:
     """A function from the generator to its metrics beside (at most LOOKED_AT of) the validation rows; the same noise every time."""
     real, _ = cast.judge.look(cast.pixels(data, _some(rows, LOOKED_AT[1], cast.recipe.seed)))
-    member = Member(cast.encoder, nn.Identity(), {"inputs": _inputs(cast.recipe, cast.encoder)})
 
     def evaluate(network: nn.Module) -> dict[str, float]:
-        member.network = network
         return generated_values(cast.judge.look(drawn(member, _count(len(real)), cast.recipe.seed, cast.device)), real)
 
     return evaluate

@@ -50,6 +50,10 @@ class Judge:
     def classes(self) -> tuple[Any, ...]:
         return self.bundle.target.classes or ()
 
+    def codes(self, data: Dataset) -> np.ndarray:
+        """int64 [n], the class of each row."""
+        return self.bundle.target.encode(data)
+
     @torch.no_grad()
     def look(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """uint8 [n, C, H, W] -> features [n, F], and the probability of each class [n, C], None without classes."""
@@ -125,8 +129,8 @@ def _labelled(data: Dataset, parts: Split) -> tuple[Dataset, TargetSpec] | None:
     values = data.column(name)
     if isinstance(values.dtype, pl.List | pl.Array) or values.null_count() or values.dtype.is_temporal():
         return None
-    counts = values.gather(parts.train).value_counts()["count"]
-    if not 2 <= len(counts) <= MOST or int(counts.min() or 0) < FEWEST or values.n_unique() != len(counts):  # type: ignore[call-overload]
+    counts = values.gather(parts.train).value_counts()["count"].to_numpy()
+    if not 2 <= counts.size <= MOST or counts.min() < FEWEST or values.n_unique() != counts.size:
         return None
     return replace(data, schema=data.schema.changed(name, role="target")), TargetSpec(
         "multiclass", (name,), classes=tuple(values.unique().sort().to_list())

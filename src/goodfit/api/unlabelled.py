@@ -11,7 +11,7 @@ from goodfit.models import catalogue
 # Settings of the ordinary loop that the game of two networks does not have.
 _NOT_IN_A_GAME = (
     "train.accumulate", "train.mixup", "train.label_smoothing", "train.members", "train.workers", "optim.schedule", "optim.l1", "optim.l2",
-    "optim.max_norm", "data.balance", "data.augment",
+    "optim.max_norm", "data.balance",
 )  # fmt: skip
 
 
@@ -47,8 +47,9 @@ def refuse_without_effect(request: Recipe, target: TargetSpec) -> None:
     for name in _NOT_IN_A_GAME:
         if request.given(name):
             raise SettingError(f"{name} has no effect on generation, where two networks play against each other; leave it out", value=name)
-    if request.train.precision == "bfloat16" or request.train.channels_last == "yes":
-        name = "precision=bfloat16" if request.train.precision == "bfloat16" else "channels_last=yes"
-        raise SettingError(f"generation is trained in float32, so train.{name} cannot be had; leave it out", value=name)
+    if request.train.precision == "bfloat16" and request.train.gan_loss == "wasserstein":
+        raise SettingError(
+            "the gradient penalty of train.gan_loss=wasserstein needs train.precision=float32; leave bfloat16 out", value="bfloat16"
+        )
     if request.partner is not None:
         raise SettingError("a partner has no effect on generation, where two networks play against each other; leave it out")

@@ -93,7 +93,10 @@ def analyse_generated(
     plain = _normal(learned, len(made), seed)
     floor = frechet_distance(look(learned[: len(made)])[0], truth[0])
     baseline = generated_values(look(plain), truth[0])
-    said = f"{judge} As far as generated pictures from held-out real ones ({generated_values(seen, truth[0])['frechet_distance']:.3g}), so far are real training pictures: {floor:.3g}."
+    believed = (
+        "" if truth[1] is None else f" It believes {(truth[1].max(1) > BELIEVED).mean():.0%} of the real ones with a confidence above 0.9."
+    )
+    said = f"{judge}{believed} As far as generated pictures from held-out real ones ({generated_values(seen, truth[0])['frechet_distance']:.3g}), so far are real training pictures: {floor:.3g}."
     return {
         "name": name,
         "kind": "generation",

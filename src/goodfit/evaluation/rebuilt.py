@@ -25,7 +25,7 @@ from goodfit.tasks.class_metrics import average
 
 PAIRS = 10  # rows side by side on the page: chance ones, and as many of the worst
 MOST_CELLS = 1 << 27  # numbers of the training rows that PCA is fitted on, half a GiB
-FEW, MANY = 2, 50  # labels that codes are scored by: of more, a class has too few rows
+FEW, MANY, REPEATS = 2, 50, 8  # labels that codes are scored by, and training rows for each of them on average: others cannot be learned
 POINTS = 1_000  # codes drawn
 
 
@@ -155,7 +155,7 @@ def _codes(
     known = [chosen[values.gather(chosen).is_not_null().to_numpy()] for chosen in (train, rows)]
     right = [values.gather(chosen).to_numpy() for chosen in known]
     classes = np.unique(right[0])
-    if not FEW <= classes.size <= MANY or not known[1].size:
+    if not FEW <= classes.size <= min(MANY, known[0].size / REPEATS) or not known[1].size:
         return None
     said = {"autoencoder": network.codes, "PCA": pca}
     accuracy = {name: _probe(codes(known[0]), right[0], codes(known[1]), right[1], seed) for name, codes in said.items()}

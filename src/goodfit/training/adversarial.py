@@ -1,7 +1,11 @@
 """Two networks that learn from each other (Goodfellow et al. 2014): a generator makes rows, a discriminator tells them from real ones.
 
 Beside the ordinary loop, and in its manner: `play` yields records at points where the contest is whole, and a round is a function of the contest,
-the batch and the game. B rows, Z numbers of noise, C channels, H and W pixels.
+the batch and the game. B rows, Z numbers of noise, K classes, C channels, H and W pixels.
+
+Where classes are known, both players are told which one is meant (Mirza and Osindero 2014): the generator by K numbers behind the noise, the
+discriminator by K planes behind the picture's channels. Few pictures are soon known by heart: both players' are changed at random before the
+discriminator sees them (Zhao et al., Differentiable Augmentation, 2020).
 """
 
 from __future__ import annotations
@@ -14,15 +18,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from goodfit.base.errors import TrainingError
 from goodfit.base.protocols import Batches
 from goodfit.base.records import Batch
 from goodfit.base.streams import torch_stream
+from goodfit.data.augment import Augment
 from goodfit.optim.clip import clip_gradient
 from goodfit.tasks.adversarial import gradient_penalty
 from goodfit.training.state import State, Stopper
+from goodfit.training.step import autocast
 
 SETTLING = (10, 128)  # batches of noise, and rows of each, from which batch norm takes its statistics: their error is then about 3 %
 _REMEDY = "lower optim.lr, set optim.clip=1, or take train.gan_loss=wasserstein"
@@ -48,13 +55,18 @@ class Game(Protocol):
 class Contest:
     """Both players. The generator's state keeps the counters, the average, the best weights and the stopper of the contest.
 
-    size: Z. clip: largest norm of either whole gradient, None for any.
+    size: Z. shares: [K] of the classes among the real rows, None where none are told. augment: how pictures are changed for the discriminator.
+    clip: largest norm of either whole gradient, None for any. bfloat16, channels_last: as `training.step.StepSettings`.
     """
 
     generator: State
     discriminator: State
     size: int
+    shares: Tensor | None = None
+    augment: Augment | None = None
     clip: float | None = None
+    bfloat16: bool = False
+    channels_last: bool = False
 
     @property
     def step(self) -> int:
@@ -71,7 +83,8 @@ class Contest:
 
     def to_records(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Both states, as `State.to_records`."""
-        tensors, document = {}, {}
+        tensors: dict[str, Tensor] = {}
+        document: dict[str, Any] = {}
         for name, state in (("generator", self.generator), ("discriminator", self.discriminator)):
             own, document[name] = state.to_records()
             tensors |= {f"{name}/{key}": tensor for key, tensor in own.items()}
@@ -173,23 +186,34 @@ def round_of(contest: Contest, batch: Batch, game: Game, lr: float) -> tuple[Ten
     Raises TrainingError before the update when a loss or a gradient's norm is not finite.
     """
     state, rival = contest.generator, contest.discriminator
-    real = batch.inputs["image"]
+    device = batch.rows.device
     stream = torch_stream(state.seed, "noise", state.step)
 
-    def drawn() -> Tensor:
-        return torch.randn(len(batch), contest.size, generator=stream).to(real.device)
+    def made() -> tuple[Tensor, Tensor | None]:
+        noise, label = _noise(contest, len(batch), stream, device)
+        with autocast(device, contest.bfloat16):
+            return state.network(noise=noise).float(), label
+
+    def asked(image: Tensor, label: Tensor | None) -> Tensor:
+        image = _told(image, label, contest)
+        image = image.contiguous(memory_format=torch.channels_last) if contest.channels_last else image
+        with autocast(device, contest.bfloat16):
+            return rival.network(image=image).float()
 
     with torch.no_grad():
-        fake = state.network(noise=drawn())
-    losses = game.discriminator(rival.network(image=real), rival.network(image=fake))
+        fake, label = made()
+    fake, real = _changed(contest, fake, batch, 0), _changed(contest, batch.inputs["image"], batch, 1)
+    known = batch.target if contest.shares is not None else None
+    losses = game.discriminator(asked(real, known), asked(fake, label))
     if game.penalty:
-        share = torch.rand(len(batch), generator=stream).to(real.device)
-        losses = losses + game.penalty * gradient_penalty(lambda x: rival.network(image=x), real, fake, share)
+        share = torch.rand(len(batch), generator=stream).to(device)
+        losses = losses + game.penalty * gradient_penalty(lambda x: asked(x, known), real, fake, share)
     against = _updated(contest, rival, losses.mean(), lr, "the discriminator", batch)
     mine: Tensor | None = None
     if (state.step + 1) % game.critic_steps == 0:
         rival.network.requires_grad_(False)  # it is asked, and does not learn from this
-        loss = game.generator(rival.network(image=state.network(noise=drawn()))).mean()
+        fake, label = made()
+        loss = game.generator(asked(_changed(contest, fake, batch, 2), label)).mean()
         mine = _updated(contest, state, loss, lr, "the generator", batch)
         rival.network.requires_grad_(True)
         if state.average is not None:
@@ -202,8 +226,34 @@ def round_of(contest: Contest, batch: Batch, game: Game, lr: float) -> tuple[Ten
     return mine, against
 
 
-def settle(network: nn.Module, size: int, seed: int) -> None:
+def _noise(contest: Contest, rows: int, stream: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """What the generator reads, [B, Z] or [B, Z + K], and the classes [B] that it is told."""
+    noise = torch.randn(rows, contest.size, generator=stream)
+    if contest.shares is None:
+        return noise.to(device), None
+    label = torch.multinomial(contest.shares, rows, replacement=True, generator=stream)
+    return torch.cat([noise, F.one_hot(label, len(contest.shares))], 1).to(device), label.to(device)
+
+
+def _changed(contest: Contest, image: Tensor, batch: Batch, which: int) -> Tensor:
+    """Pictures as the discriminator sees them: moved and cut at random, each in its own way."""
+    if contest.augment is None:
+        return image
+    draws = contest.augment.draw(batch.rows, contest.generator.seed, contest.step, which)
+    return contest.augment.on_values(contest.augment.on_pixels(image, draws), draws)
+
+
+def _told(image: Tensor, label: Tensor | None, contest: Contest) -> Tensor:
+    """[B, C, H, W] -> [B, C + K, H, W] with a plane of ones for the class."""
+    if label is None or contest.shares is None:
+        return image
+    planes = F.one_hot(label.long(), len(contest.shares)).to(image.dtype)
+    return torch.cat([image, planes[:, :, None, None].expand(-1, -1, *image.shape[2:])], 1)
+
+
+def settle(contest: Contest) -> None:
     """Give batch norm the statistics of the weights as they are: those that it has kept are of weights that are gone, or of no average."""
+    network, seed = contest.generator.network, contest.generator.seed
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module.track_running_stats]
     if not norms:
         return
@@ -216,7 +266,7 @@ def settle(network: nn.Module, size: int, seed: int) -> None:
     stream = torch_stream(seed, "noise", "settling")
     with torch.no_grad():
         for _ in range(SETTLING[0]):
-            network(noise=torch.randn(SETTLING[1], size, generator=stream).to(device))
+            network(noise=_noise(contest, SETTLING[1], stream, device)[0])
     for norm, momentum in zip(norms, usual, strict=True):
         norm.momentum = momentum
 
@@ -226,7 +276,7 @@ def _judged(contest: Contest, evaluate: Callable[[nn.Module], dict[str, float]],
     state, rival = contest.generator, contest.discriminator
     network, average = state.network, state.average
     with average.applied(network) if average is not None else nullcontext():
-        settle(network, contest.size, state.seed)
+        settle(contest)
         network.eval()
         valid = evaluate(network)
         epoch = state.epoch - (state.position == 0)

@@ -24,7 +24,9 @@ def latent_dim(inputs: Inputs) -> int:
 
 def discriminator(inputs: Inputs, settings: Settings, *, norm: str) -> nn.Module:
     """What a generator of these inputs and settings plays against. norm: batch, or layer beside a gradient penalty (see models.gan)."""
-    return DCDiscriminator(_picture(inputs), width=settings["width"], norm=norm)
+    channels, height, across = _picture(inputs)
+    told = len(inputs["noise"].get("shares") or ())  # a plane for each class
+    return DCDiscriminator((channels + told, height, across), width=settings["width"], norm=norm)
 
 
 def _picture(inputs: Inputs) -> tuple[int, int, int]:
