@@ -84,7 +84,7 @@ def test_a_table_of_numbers_categories_and_gaps(tmp_path: Path) -> None:
     run = gf.train(
         tmp_path / "table.csv",
         task="reconstruction",
-        sets=(*FAST, "train.epochs=40", "model.latent_dim=2", "model.width=64"),
+        sets=(*FAST, "train.epochs=200", "model.latent_dim=2", "model.width=64"),
         out=tmp_path / "run",
     )
     target = run.analysis["targets"][0]

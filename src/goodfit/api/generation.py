@@ -54,6 +54,8 @@ from goodfit.training.step import reseed
 EVALUATE_EVERY = 400  # rounds: of 64 pictures, as many as a small data set holds some times over; an evaluation then costs a tenth
 LOOKED_AT = (256, 2_000)  # generated pictures of an evaluation, at least and at most; as many as there are real ones between
 PATIENCE = 30  # evaluations without gain: the distance of a thousand pictures moves by chance
+# Pictures are changed for the discriminator where data.augment=true says so. Without, mnist_5k has a validation distance of 17 for 35 after 85 seconds, and what
+# is made looks like what was given; it helps where the discriminator knows a few hundred pictures by heart (Zhao et al. 2020).
 MOVED, CUT = 8, 4  # a picture is moved by up to an eighth of its side, as in the paper; a quarter of the side is cut out, the paper's half
 TRIED = (3, 8)  # rounds of each precision before the clock starts, and while it runs
 COPIES = 5  # of a generator's size beside an update of it: the discriminator with what its update needs, and the best weights
@@ -138,6 +140,7 @@ def _resolved(request: Recipe, name: str, encoder: Encoder, rows: int) -> Recipe
     changes: dict[str, Any] = {f"model__{key}": value for key, value in settings.items()} | {
         "model__name": name,
         "data__image_size": image["height"],
+        "data__augment": request.given("data.augment") and request.data.augment,
         "optim__name": optim.name or habit.optim,
         "optim__lr": optim.lr or GAMES[game].lr,
         "optim__schedule": habit.schedule,

@@ -52,7 +52,7 @@ class Judge:
 
     def codes(self, data: Dataset) -> np.ndarray:
         """int64 [n], the class of each row."""
-        return self.bundle.target.encode(data)
+        return self.bundle.target.encode(data).copy()  # torch wants one that can be written to
 
     @torch.no_grad()
     def look(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -87,7 +87,8 @@ def train_judge(run: RunFolder, recipe: Recipe, data: Dataset, parts: Split, dev
     sets: dict[str, Any] = {
         "data__image_size": recipe.data.image_size, "data__memory": recipe.data.memory, "seed": recipe.seed, "device": recipe.device,
         "train__members": 1, "train__workers": 1, "train__threads": recipe.train.threads, "train__checkpoint_every": recipe.train.checkpoint_every,
-        "train__epochs": EPOCHS, "model__width": WIDTH,
+        "train__epochs": EPOCHS, "model__width": WIDTH, "train__precision": recipe.train.precision,
+        "train__channels_last": recipe.train.channels_last,
     }  # fmt: skip
     if recipe.train.time_limit is not None:
         sets |= {"train__time_limit": SHARE * recipe.train.time_limit + FINISH_LEAST}
@@ -107,7 +108,7 @@ def train_judge(run: RunFolder, recipe: Recipe, data: Dataset, parts: Split, dev
         fitted[0].member.encoder.target, data.schema, [fitted[0].member], [1.0], temperatures=temperatures(fitted, None)
     )  # fmt: skip
     judge.save(place)
-    return Judge(judge, device)
+    return Judge(Bundle.load(place), device)  # as a resumed run finds it, laid out alike in memory: the same scores to the last bit
 
 
 def load_judge(folder: Path, device: torch.device) -> Judge:

@@ -22,7 +22,7 @@ class Game:
     """What both networks learn from, functions of logits [B] or [B, 1], per row.
 
     critic_steps: updates of the discriminator for one of the generator. penalty: times the gradient penalty, 0 for none. norm: of the
-    discriminator, see models.gan. lr, beta1, beta2: of Adam for both networks, as published with the game.
+    discriminator, see models.gan. lr, beta1, beta2: of Adam for both networks.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
@@ -30,8 +30,10 @@ class Game:
     critic_steps: int = 1
     penalty: float = 0.0
     norm: str = "batch"
-    lr: float = 2e-4  # Radford, Metz and Chintala 2016
-    beta1: float = 0.5
+    # DCGAN's 2e-4 is for days; here are minutes. mnist_5k, validation distance after 2,250 and 1,600 rounds of 64: not told the class 68 for about 115 at
+    # 2e-4, told it 35 for 79 at 5e-4 (one seed each).
+    lr: float = 1e-3
+    beta1: float = 0.5  # Radford, Metz and Chintala 2016
     beta2: float = 0.999
 
 
@@ -45,6 +47,7 @@ GAMES: dict[str, Game] = {
         critic_steps=5,
         penalty=adversarial.PENALTY,
         norm="layer",
+        lr=1e-4,
         beta1=0.0,
         beta2=0.9,
     ),

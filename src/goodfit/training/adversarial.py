@@ -4,7 +4,7 @@ Beside the ordinary loop, and in its manner: `play` yields records at points whe
 the batch and the game. B rows, Z numbers of noise, K classes, C channels, H and W pixels.
 
 Where classes are known, both players are told which one is meant (Mirza and Osindero 2014): the generator by K numbers behind the noise, the
-discriminator by K planes behind the picture's channels. Few pictures are soon known by heart: both players' are changed at random before the
+discriminator by K planes behind the picture's channels. Few pictures are soon known by heart: all can be changed at random before the
 discriminator sees them (Zhao et al., Differentiable Augmentation, 2020).
 """
 
