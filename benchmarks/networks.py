@@ -137,6 +137,35 @@ def beside_retrieval(data: Path, run: Path) -> dict[str, float]:
     return {"bleu": target["scores"]["metrics"]["bleu"]["value"]} | {f"{name}_of_retrieval": value for name, value in nearest.items()}
 
 
+def given_back(data: Path, folder: Path) -> list[str]:
+    """mnist_5k for an autoencoder; the labels are no input."""
+    return [*digits(data, folder), "--task", "reconstruction"]
+
+
+def letters_back(data: Path, folder: Path) -> list[str]:
+    """The table of letters, 16 whole numbers for each, for an autoencoder."""
+    return [str(data / "tables/letter.csv.gz"), "--target", "lettr", "--task", "reconstruction"]
+
+
+def made(data: Path, folder: Path) -> list[str]:
+    """mnist_5k for a generator."""
+    return [*digits(data, folder), "--task", "generation"]
+
+
+def beside_pca(data: Path, run: Path) -> dict[str, float]:
+    """The error over that of PCA with a code of the same size, both on the sealed rows."""
+    target = json.loads((run / "analysis.json").read_text())["targets"][0]
+    pca = next(entry["metrics"]["mean_squared_error"] for entry in target["baselines"] if entry["name"] == "PCA")
+    own = target["scores"]["metrics"]["mean_squared_error"]["value"]
+    return {"error_over_pca": own / pca, "mean_squared_error": own, "pca": pca, "code": target["rebuilt"]["size"]}
+
+
+def believed(data: Path, run: Path) -> dict[str, float]:
+    """What else the judge says of the generated pictures."""
+    metrics = json.loads((run / "analysis.json").read_text())["targets"][0]["scores"]["metrics"]
+    return {name: metrics[name]["value"] for name in ("believed", "classes_present", "diversity", "frechet_distance")}
+
+
 @dataclass(frozen=True)
 class Case:
     """goal: the least value of the metric (the most, of an error), None where no figure was asked for. limit: of time. sets: further settings.
@@ -176,6 +205,10 @@ CASES: dict[str, Case] = {
     "gcn/wordnet_verbs": Case(verbs, "accuracy", 0.71, "5m"),
     "gat/wordnet_verbs": Case(verbs, "accuracy", 0.71, "5m"),
     "gin/esol": Case(esol, "root_mean_squared_error", 0.75, "5m"),
+    "autoencoder/mnist_5k": Case(given_back, "error_over_pca", 1.0, "3m", judge=beside_pca),
+    "conv_autoencoder/mnist_5k": Case(given_back, "error_over_pca", 1.0, "3m", judge=beside_pca),
+    "autoencoder/letter": Case(letters_back, "error_over_pca", 1.0, "3m", judge=beside_pca),
+    "dcgan/mnist_5k": Case(made, "confidence", 0.9, "10m", judge=believed),
 }
 
 

@@ -20,6 +20,7 @@ _NAMES = {
     "evaluate": "goodfit.api",
     "describe": "goodfit.api",
     "generate": "goodfit.api",
+    "generate_pictures": "goodfit.api",
     "load": "goodfit.api",
     "Run": "goodfit.api",
     "Classifier": "goodfit.estimators",

@@ -27,12 +27,13 @@ from cases_of_forecasts import CASES_OF_FORECASTS
 from cases_of_graphs import CASES_OF_GRAPHS
 from cases_of_kinds import CASES_OF_KINDS
 from cases_of_texts import CASES_OF_TEXTS
+from cases_of_unlabelled import CASES_OF_UNLABELLED
 from damage import DAMAGES, WITNESS
 from graph_inputs import BUILDERS as GRAPHS
 from make_inputs import BUILDERS as TABLES
 
 BUILDERS = TABLES | GRAPHS
-CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS, *CASES_OF_GRAPHS, *CASES_OF_FORECASTS, *CASES_OF_TEXTS]
+CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS, *CASES_OF_GRAPHS, *CASES_OF_FORECASTS, *CASES_OF_TEXTS, *CASES_OF_UNLABELLED]
 INPUTS = Path(__file__).parent / "inputs"
 KINDS = {"call", "data", "setting", "bundle", "checkpoint", "storage", "missing-extra", "training", "input"}
 LONGEST = 600  # characters of a sentence, paths included

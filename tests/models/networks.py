@@ -24,8 +24,9 @@ GRAPH: dict[str, Any] = {
 PICTURE: dict[str, Any] = {"image": {"column": "i", "channels": 3, "height": 16, "width": 24}}  # of several places
 CAPTION: dict[str, Any] = {"caption": {"length": 5}}
 STREAM: dict[str, Any] = {"stream": {"column": "t", "vocabulary": 30, "length": 11}}
+NOISE: dict[str, Any] = {"noise": {"size": 6, "channels": 3, "height": 12, "width": 12}}
 TABLE = NUMBERS | CATEGORIES
-ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | WINDOW | GRAPH | STREAM | CAPTION
+ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | WINDOW | GRAPH | STREAM | CAPTION | NOISE
 SMALL = {"width": 8, "members": 3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -82,6 +83,12 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "gpt": ("gpt", STREAM, {"width": 8, "heads": 2, "depth": 2, "grams": 3}),
     "gpt, characters alone": ("gpt", STREAM, {"width": 8, "heads": 2, "depth": 1, "grams": 0, "dropout": 0.2}),
     "lstm_language": ("lstm_language", STREAM, {"width": 5, "embedding_dim": 6, "depth": 2, "dropout": 0.2}),
+    "autoencoder": ("autoencoder", TABLE, {"width": 8, "latent_dim": 3}),
+    "autoencoder, image": ("autoencoder", IMAGE, {"width": 8}),
+    "autoencoder, linear": ("autoencoder", NUMBERS, {"depth": 0}),
+    "autoencoder, categories": ("autoencoder", CATEGORIES, {"width": 8, "activation": "tanh", "depth": 2}),
+    "conv_autoencoder": ("conv_autoencoder", IMAGE, {"width": 4}),
+    "dcgan": ("dcgan", NOISE, {"width": 4}),
     "mixed": ("mixed", TABLE | TEXT | IMAGE, SMALL),
     "mixed, text": ("mixed", TEXT | CATEGORIES, SMALL),
     "mixed, image": ("mixed", IMAGE | NUMBERS, SMALL | {"embedding": "none"}),
@@ -133,6 +140,8 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
         read = torch.randint(2, 20, (rows, 6), generator=generator, dtype=torch.int32)
         made["source"] = torch.where(torch.arange(6) < torch.randint(1, 7, (rows, 1), generator=generator), read, 0).to(torch.int32)
         made["target"] = torch.cat([torch.full((rows, 1), 2), torch.randint(1, OUTPUTS, (rows, 4), generator=generator)], 1)
+    if "noise" in inputs:
+        made["noise"] = torch.randn(rows, 6, generator=generator)
     if "tokens" in inputs:
         real = torch.arange(6) < torch.randint(1, 7, (rows, 1), generator=generator)
         made["tokens"] = torch.where(real, torch.randint(1, 30, (rows, 6), generator=generator, dtype=torch.int32), 0).to(torch.int32)
@@ -142,9 +151,15 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
 
 
 def shape(case: str, rows: int) -> tuple[int, ...]:
-    """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger and, V for O, of a language model, [B, T, O, O] with a chain."""
+    """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger and, V for O, of a language model, [B, T, O, O] with a chain; what is
+    given back or made."""
     if "stream" in CASES[case][1]:
         return (rows, 11, 30)
+    if "noise" in CASES[case][1]:
+        return (rows, 3, 12, 12)
+    if "autoencoder" in CASES[case][0]:
+        own = CASES[case][1]
+        return (rows, 3, 12, 13) if "image" in own else (rows, 3 * ("numbers" in own) + 92 * ("categories" in own))
     if CASES[case][1].keys() & {"source", "caption"}:
         return (rows, 5, OUTPUTS)
     if "tokens" in CASES[case][1]:

@@ -14,7 +14,14 @@ from goodfit.base.errors import InputError, SettingError
 from goodfit.base.parts import ModelPart
 from goodfit.models import catalogue, sizing
 
-OWN_TASKS = {"tokens": "tagging", "source": "sequence", "stream": "language", "caption": "caption", "window": "forecast"}  # of inputs
+OWN_TASKS = {
+    "tokens": "tagging",
+    "source": "sequence",
+    "stream": "language",
+    "caption": "caption",
+    "window": "forecast",
+    "noise": "generation",
+}  # of inputs
 
 
 def size(name: str, inputs: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -31,7 +38,7 @@ def test_every_entry_speaks_for_itself() -> None:
         rows = {"binary", "multiclass", "multilabel", "regression", "several"}
         rows -= {"multilabel", "several"} if catalogue.entry(listed["name"]).solved else set()
         own = [task for kind, task in OWN_TASKS.items() if kind in listed["inputs"]]
-        assert set(listed["tasks"]) == (set(own) or rows)
+        assert set(listed["tasks"]) == ({"reconstruction"} if "autoencoder" in listed["name"] else set(own) or rows)
         assert set(listed["settings"]) <= set(ModelPart.model_fields)
         assert all(len(reason) > 5 for reason in listed["reasons"].values())
     json.dumps(catalogue.listed())
@@ -57,6 +64,7 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"edges", "nodes"}, "gin"),
         ({"stream"}, "gpt"),
         ({"caption"}, "caption_rnn"),
+        ({"noise"}, "dcgan"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),
@@ -108,7 +116,7 @@ def test_every_setting_has_an_effect(name: str) -> None:
         "width": 16 if "caption" in inputs else 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "silu", "norm": "layer", "embedding": "none",
         "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": not entry.defaults.get("bidirectional", True), "crf": True, "grams": 2,
         "stem": "patch" if name == "vit" else "imagenet", "residual": "graph" in entry.inputs, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
-        "pool": "class" if name == "vit" else "max" if "graph" in entry.inputs else "none",
+        "pool": "class" if name == "vit" else "max" if "graph" in entry.inputs else "none", "latent_dim": 5, "noise": 0.5,
     }  # fmt: skip
     base = {"width": 8, "depth": 2, "heads": 2, "members": 3, "embedding_dim": 4, "embedding": "periodic"}
     base = {key: value for key, value in base.items() if key in entry.settings}
@@ -125,12 +133,8 @@ def test_every_setting_has_an_effect(name: str) -> None:
         return [shapes, [str(module) for module in network.modules() if not list(module.children())], network(**batch).tolist()]
 
     for setting in entry.settings:
-        if setting not in (
-            "bins",
-            "penalty",
-            "loss",
-            "tube",
-        ):  # counts that the encoder reads, see below; what solvers read, see tests/api/test_solved
+        if setting not in ("bins", "penalty", "loss", "tube") and (name, setting) != ("dcgan", "latent_dim"):
+            # Counts that make the inputs, see below; what solvers read, see tests/api/test_solved.
             assert seen(base) != seen({**base, setting: other[setting]}), setting
 
 

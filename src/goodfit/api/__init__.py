@@ -1,8 +1,22 @@
 """What a user calls: `train`, `predict`, `evaluate`, `describe`, and the run that they leave."""
 
-from goodfit.api.generating import generate
+from goodfit.api.pictures import generate_pictures
 from goodfit.api.run import Run, load
 from goodfit.api.scoring import describe, evaluate, models, predict, predict_file, report, runs
 from goodfit.api.training import train
+from goodfit.api.writing import generate
 
-__all__ = ["Run", "describe", "evaluate", "generate", "load", "models", "predict", "predict_file", "report", "runs", "train"]
+__all__ = [
+    "Run",
+    "describe",
+    "evaluate",
+    "generate",
+    "generate_pictures",
+    "load",
+    "models",
+    "predict",
+    "predict_file",
+    "report",
+    "runs",
+    "train",
+]

@@ -23,6 +23,7 @@ from goodfit.data import feed
 from goodfit.data.augment import Augment
 from goodfit.data.encoded import Encoded
 from goodfit.data.encoder import Encoder
+from goodfit.data.target import UNLABELLED
 from goodfit.models import catalogue
 from goodfit.optim import schedule
 from goodfit.optim.average import Average
@@ -208,8 +209,8 @@ def train_member(
 
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:
-    picture = encoder.inputs.get("image")
-    augment = Augment.chosen(picture, named="caption" in encoder.inputs) if picture and recipe.data.augment else None
+    picture = encoder.inputs.get("image") if recipe.data.augment and encoder.target.kind not in UNLABELLED else None
+    augment = Augment.chosen(picture, named="caption" in encoder.inputs) if picture else None
     return feed.for_training(
         encoded, rows, inputs=encoder.inputs, batch_size=recipe.train.batch_size or 256, seed=seed, device=device, augment=augment,
         neighbours=recipe.train.neighbours, layers=recipe.model.depth,

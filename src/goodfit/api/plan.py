@@ -13,6 +13,7 @@ import torch
 
 from goodfit.api.graph_plan import FEW_ROWS as FEW_GRAPHS
 from goodfit.api.graph_plan import graph_kind, graph_settings
+from goodfit.api.unlabelled import network_for, suited
 from goodfit.base.errors import DataError, SettingError
 from goodfit.base.machine import machine_memory
 from goodfit.base.parts import DataPart
@@ -20,7 +21,7 @@ from goodfit.base.recipe import Recipe
 from goodfit.data.dataset import Schema
 from goodfit.data.encoded import Encoded
 from goodfit.data.stream import shares
-from goodfit.data.target import TargetSpec
+from goodfit.data.target import UNLABELLED, TargetSpec
 from goodfit.models import catalogue
 
 
@@ -50,6 +51,11 @@ class Habit:
 # Sources: TabM (Gorishniy et al. 2025), RealMLP (Holzmueller et al. 2024), airbench (Jordan 2024), nanoGPT.
 HABITS: dict[str, Habit] = {
     **dict.fromkeys(("ridge", "lasso", "svm"), Habit("adamw", 1e-2, 0.0, "constant", 0.0, None, 1, 1)),  # solved: none of it is used
+    # Squared errors fall for as long as a network is trained: a planned course that ends at rate 0.
+    "autoencoder": Habit("adamw", 2e-3, 1e-4, "cosine", 0.05, 1.0, 200, 200, batch=64),
+    "conv_autoencoder": Habit("adamw", 2e-3, 1e-4, "cosine", 0.05, 1.0, 60, 60, batch=64),
+    # Rate and betas are those of the game (see tasks.generation). An average of the weights makes the pictures.
+    "dcgan": Habit("adam", 1e-3, 0.0, "constant", 0.0, None, 150, 150, batch=64, ema=0.999),
     "linear": Habit("adamw", 1e-2, 1e-4, "cosine", 0.05, None, 60, 60),  # convex: a plan that ends at rate 0 finds the minimum
     # A constant rate with averaged weights, then, when nothing is gained or the time runs short, one that falls to 0 from the best weights. Against
     # TabM's own constant rate: letter 0.0285 for 0.036, satellite 0.077 for 0.084 (test error, one seed: trials, not results).
@@ -146,6 +152,8 @@ def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) 
         return recipe.model.name or catalogue.choose({"caption"}, rows, recipe.preset)
     if target.kind == "language":
         return recipe.model.name or catalogue.choose({"stream"}, rows, recipe.preset)
+    if target.kind in UNLABELLED:
+        return network_for(recipe.model.name, schema, target)
     if target.kind == "sequence":
         return recipe.model.name or catalogue.choose({"source"}, rows, recipe.preset)
     read = [column for column in schema.features if column.kind not in ("identifier", "constant")]
@@ -160,7 +168,7 @@ def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) 
             f"data.drop={alone.name}, or leave out the others",
             column=alone.name,
         )
-    return recipe.model.name or catalogue.choose(kinds, rows, recipe.preset)
+    return suited(recipe.model.name or catalogue.choose(kinds, rows, recipe.preset), target)
 
 
 def partner_name(recipe: Recipe, name: str) -> str | None:
@@ -177,7 +185,7 @@ def partner_name(recipe: Recipe, name: str) -> str | None:
 
 def member_count(recipe: Recipe, name: str, rows: int, target: TargetSpec) -> int:
     """Folds to train networks on and average. rows: those that may be trained on. Raises SettingError where there is nothing to average."""
-    if target.kind in ("tagging", "sequence", "language", "caption"):
+    if target.kind in ("tagging", "sequence", "language", "caption", *UNLABELLED):
         if (recipe.train.members or 1) > 1:
             raise SettingError(
                 f"train.members={recipe.train.members} averages probabilities, and {target.kind} has none; leave it out",

@@ -11,8 +11,9 @@ import torch
 from goodfit.api.blend import member_weights
 from goodfit.api.fitting import Fitted
 from goodfit.api.folder import RunFolder
-from goodfit.api.generating import samples
+from goodfit.api.rebuilding import autoencoded
 from goodfit.api.scoring import network_account, row_weights
+from goodfit.api.writing import samples
 from goodfit.base.protocols import Progress
 from goodfit.base.recipe import Recipe
 from goodfit.base.records import Finding
@@ -24,6 +25,7 @@ from goodfit.evaluation.calibration import interval
 from goodfit.evaluation.forecasts import half_widths as forecast_widths
 from goodfit.evaluation.ledger import open_test, openings
 from goodfit.evaluation.looking import looks
+from goodfit.evaluation.rebuilt import analyse_rebuilt
 from goodfit.tasks.cooling import temperature
 
 COVERAGE = 0.9
@@ -114,20 +116,24 @@ def review(
         open_test(run.path, "goodfit train", len(rows), data.fingerprint)
     bundle.coverage = COVERAGE
     left = None if deadline is None else max(deadline - time.monotonic(), 1.0)
-    prediction = bundle.decoded(data, device=device, rows=rows)
-    analysis = analyse(
-        data,
-        bundle.target,
-        split,
-        lambda frame: bundle.decoded(bundle.read(frame), device=device),
-        part=part,
-        prediction=prediction,
-        weight=row_weights(data, rows),
-        half_widths=bundle.half_widths,
-        coverage=COVERAGE,
-        seed=recipe.seed,
-        seconds=left,
-    )
+    prediction, weight = bundle.decoded(data, device=device, rows=rows), row_weights(data, rows)
+    if bundle.target.kind == "reconstruction":
+        network = autoencoded(bundle, data, device)
+        analysis = analyse_rebuilt(data, bundle.target, split, network, part=part, prediction=prediction, weight=weight, seed=recipe.seed)
+    else:
+        analysis = analyse(
+            data,
+            bundle.target,
+            split,
+            lambda frame: bundle.decoded(bundle.read(frame), device=device),
+            part=part,
+            prediction=prediction,
+            weight=weight,
+            half_widths=bundle.half_widths,
+            coverage=COVERAGE,
+            seed=recipe.seed,
+            seconds=left,
+        )
     if bundle.target.kind == "caption":
         member = bundle.members[0]
         analysis["targets"][0]["looks"] = looks(member.network, member.encoder, data, rows, prediction["unit"])

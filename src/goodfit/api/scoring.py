@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from goodfit.api.folder import RunFolder, naming
+from goodfit.api.rebuilding import draw_pairs
 from goodfit.api.run import Run
 from goodfit.base.errors import BundleError, DataError, InputError
 from goodfit.base.files import read_json
@@ -18,7 +19,7 @@ from goodfit.bundle.bundle import Bundle
 from goodfit.data.dataset import Dataset
 from goodfit.data.read import read
 from goodfit.data.splits import split
-from goodfit.data.target import detect
+from goodfit.data.target import UNLABELLED, detect
 from goodfit.evaluation.ledger import open_test
 from goodfit.evaluation.scores import scores
 from goodfit.models import catalogue
@@ -68,6 +69,8 @@ def predict_file(
         lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
         between = " " if bundle.target.kind == "tagging" else ";"
         frame = frame.with_columns(pl.col(name).list.join(between) for name in lists)
+    if bundle.target.kind == "reconstruction" and draw_pairs(bundle, data, path.with_suffix(".png"), device=device or "cpu"):
+        progress.say(f"originals above what is given back: {path.with_suffix('.png')}")
     part = path.with_name(path.name + ".part")
     try:
         getattr(frame, _WRITERS[path.suffix])(part)
@@ -119,7 +122,11 @@ def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = 
             )
     progress.stage("scoring")
     target = bundle.target
-    if source is not None:
+    if target.kind == "generation":
+        from goodfit.api.generation import evaluate_generator
+
+        return evaluate_generator(RunFolder(folder), bundle, data, rows, device or "cpu")
+    if source is not None and target.kind not in UNLABELLED:
         rows = _labelled(data, rows, target.names, progress)
         rows = _untold(bundle, data, rows, progress)
     decoded = bundle.decoded(data, device=device or "cpu", rows=rows)
@@ -206,7 +213,7 @@ def network_account(bundle: Bundle, recipe: Recipe, batch_size: int | None = Non
         member = bundle.members[index]
         own = recipe.second if recipe.second is not None and recipe.second.model.name == name else recipe
         size = batch_size or own.train.batch_size or 256
-        account = account_of(member.network, catalogue.example(member.encoder.inputs, size), size, own.optim.name or "adamw")
+        account = account_of(member.network, catalogue.example(member.model["inputs"], size), size, own.optim.name or "adamw")
         accounts.append({"model": name, "batch_size": size} | account.to_json())
     averaged = [{"model": name, "networks": names.count(name), "weight": weight[name]} for name in first]
     together = {"members": len(bundle.members), "averaged": averaged, "temperatures": bundle.temperatures}

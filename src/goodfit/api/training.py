@@ -22,10 +22,12 @@ from goodfit.api.blend import member_weights
 from goodfit.api.computing import computing
 from goodfit.api.fitting import Fitted, clear_cache
 from goodfit.api.folder import RunFolder, environment, failure_recorded, latest_unfinished, naming, new_folder, removed_on_refusal
+from goodfit.api.generation import train_generator
 from goodfit.api.members import train_members
 from goodfit.api.review import half_widths, review, temperatures
 from goodfit.api.run import Run
 from goodfit.api.scoring import row_weights
+from goodfit.api.unlabelled import refuse_without_effect
 from goodfit.base.errors import CheckpointError, DataError, InputError
 from goodfit.base.protocols import Progress, Silent
 from goodfit.base.recipe import Recipe
@@ -152,13 +154,20 @@ def _run(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, be
     with failure_recorded(run), computing(device, request.train.threads):
         prepared = _prepare(run, request, source, test, valid, progress)
         data, parts = prepared.data, prepared.split
+        if prepared.target.kind == "generation":
+            train_generator(run, request, data, prepared.target, parts, begun, device, progress)
+            return _finished(run, begun)
         recipe, fitted = train_members(run, request, data, prepared.target, parts, begun, device, progress)
         bundle = _bundle(run, recipe, data, fitted)
         bundle.save(run.path / "model")
         deadline = None if recipe.train.time_limit is None else begun + recipe.train.time_limit - REPORT
         review(run, bundle, data, parts, prepared.findings, recipe, fitted, device=device, deadline=deadline, progress=progress)
         clear_cache(run)
-        run.update(status="finished", seconds=round(time.monotonic() - begun, 2))
+    return _finished(run, begun)
+
+
+def _finished(run: RunFolder, begun: float) -> Run:
+    run.update(status="finished", seconds=round(time.monotonic() - begun, 2))
     finished = Run(run.path)
     finished.report()
     return finished
@@ -203,6 +212,7 @@ def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any
             f"the data have changed since {run.path} began (their SHA-256 differs); train anew with another --out", file=run.path
         )
     target = detect(data, request.data)
+    refuse_without_effect(request, target)
     parts = split(data, target, request.data, request.seed)
     progress.stage("checking the data")
     findings = check(data, target, parts, request.seed)

@@ -42,7 +42,20 @@ def _is_numeric(annotation: Any) -> bool:
     return annotation in (int, float) or any(_is_numeric(inner) for inner in get_args(annotation))
 
 
-TaskName = Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "forecast", "language", "caption"]
+TaskName = Literal[
+    "binary",
+    "multiclass",
+    "multilabel",
+    "regression",
+    "several",
+    "tagging",
+    "sequence",
+    "forecast",
+    "language",
+    "caption",
+    "reconstruction",
+    "generation",
+]
 
 
 class Part(BaseModel):
@@ -59,7 +72,9 @@ class Part(BaseModel):
 
 class DataPart(Part):
     target: Names = Field(default=(), description="column or columns to predict")
-    task: TaskName | None = Field(default=None, description="found from the target when None; forecast must be asked for")
+    task: TaskName | None = Field(
+        default=None, description="found from the target when None; forecast, reconstruction and generation must be asked for"
+    )
     kinds: dict[
         str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens", "nodes", "edges"]
     ] = Field(default_factory=dict, description="kinds of columns where the guess is to be overruled")
@@ -108,6 +123,15 @@ class ModelPart(Part):
     embedding: Literal["none", "piecewise", "periodic"] | None = Field(default=None, description="embedding of numbers")
     embedding_dim: int | None = Field(default=None, ge=1, le=1_024, description="dimensions of a number's, category's or token's embedding")
     bins: int | None = Field(default=None, ge=2, le=1_024, description="quantile bins of a piecewise-linear embedding")
+    latent_dim: int | None = Field(
+        default=None, ge=1, le=16_384, description="numbers of an autoencoder's code, or of the noise that a generator makes pictures of"
+    )
+    noise: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="standard deviation of the noise that a denoising autoencoder takes away; inputs vary by about 1",
+    )
     heads: int | None = Field(default=None, ge=1, le=256, description="attention heads")
     crf: bool | None = Field(default=None, description="score tags together with the tags before them")
     bidirectional: bool | None = Field(default=None, description="read the sequence in both directions")
@@ -199,6 +223,9 @@ class TrainPart(Part):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
     loss: Literal["hinge", "squared_hinge", "insensitive"] | None = Field(
         default=None, description="what is minimised: hinge for classes, insensitive for numbers; cross-entropy or squares when None"
+    )
+    gan_loss: Literal["original", "non-saturating", "wasserstein"] | None = Field(
+        default=None, description="game of generator and discriminator; wasserstein has a gradient penalty"
     )
     mixup: float = Field(default=0.0, ge=0, le=10, description="parameter of the Beta distribution that mixes pairs of samples; 0 for none")
     members: int | None = Field(

@@ -1,7 +1,7 @@
 """Named random streams, all derived from one seed.
 
 A stream is a pure function of (seed, names): nothing needs to be saved to resume it, and no stream disturbs another.
-The names in use: init, order, augmentation, dropout, neighbours, split, search, bootstrap.
+The names in use: init, order, augmentation, dropout, noise, neighbours, split, search, bootstrap.
 """
 
 from __future__ import annotations

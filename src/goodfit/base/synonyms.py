@@ -25,6 +25,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "model.norm": ("normalization", "normalisation", "batch_norm", "batchnorm", "layer_norm"),
     "model.heads": ("n_heads", "num_heads", "attention_heads"),
     "model.embedding_dim": ("embed_dim", "embedding_size", "d_embedding"),
+    "model.latent_dim": ("code", "code_size", "bottleneck", "latent", "latent_size", "encoding_dim", "z_dim", "nz"),
     "optim.name": ("optimizer", "optimiser", "optim", "solver"),
     "optim.lr": ("learning_rate", "learning_rate_init", "eta", "eta0", "rate"),
     "optim.weight_decay": ("wd", "decay"),

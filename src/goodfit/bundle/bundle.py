@@ -23,7 +23,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from goodfit.base.errors import BundleError
+from goodfit.base.errors import BundleError, InputError
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
 from goodfit.bundle.continuation import Writes, continuation_columns
@@ -31,9 +31,9 @@ from goodfit.data import feed
 from goodfit.data.dataset import Dataset, Schema
 from goodfit.data.encode_stream import StreamEncoder
 from goodfit.data.encoder import Encoder
+from goodfit.data.gaps import has_gaps
 from goodfit.data.read import read_like
 from goodfit.data.target import TargetSpec
-from goodfit.data.unlabelled import has_gaps
 from goodfit.data.windows import Windows, as_features, follow
 from goodfit.models import catalogue
 from goodfit.tasks import catalogue as tasks
@@ -108,6 +108,8 @@ class Bundle:
         self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None, double: bool = False
     ) -> dict[str, np.ndarray]:
         """The members' mean prediction, cooled: {"probability": [n, C]}, {"mean": [n]}, or `<target>/...` of several targets."""
+        if self.target.kind == "generation":
+            raise InputError("the run makes pictures and predicts nothing of rows; write: goodfit generate RUN --number 64 --out pictures")
         decoded = mean_prediction([member.predict(data, device=device, rows=rows, double=double) for member in self.members], self.weights)
         for name, temperature in self.temperatures.items():
             key = f"{name}/probability" if self.target.parts else "probability"
@@ -126,7 +128,8 @@ class Bundle:
         return read_like(source, self.schema)
 
     def predict(self, source: Any, *, device: str | torch.device = "cpu") -> pl.DataFrame:
-        """One row per input row: `prediction`, `probability_<class>` for classes, `low` and `high` for regression. Of a forecast, one per step ahead, with its
+        """One row per input row: `prediction`, `probability_<class>` for classes, `low` and `high` for regression; for a reconstruction
+        `code_<number>` and `reconstruction_error`, which is large for rows unlike those of training. Of a forecast, one per step ahead, with its
         time."""
         data = self.read(source)
         return self.frame(self.decoded(data, device=device), data)
@@ -174,6 +177,9 @@ class Bundle:
             columns: dict[str, Any] = {f"{prefix}prediction": mean}
             width = self.half_widths.get(target.names[0])
             return columns | ({f"{prefix}low": mean - width, f"{prefix}high": mean + width} if width is not None else {})
+        if target.kind == "reconstruction":
+            codes = {f"{prefix}code_{index}": values for index, values in enumerate(decoded["code"].T.astype(np.float64))}
+            return codes | {f"{prefix}reconstruction_error": decoded["error"].astype(np.float64)}
         if target.kind in ("sequence", "caption"):
             return {f"{prefix}prediction": pl.Series(target.texts(decoded["unit"]), dtype=pl.String)}
         if target.kind == "tagging":

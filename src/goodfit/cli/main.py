@@ -60,7 +60,8 @@ def train(
     task: Annotated[
         str | None,
         typer.Option(
-            help="binary, multiclass, multilabel, regression, tagging, sequence, language or caption, found when not given; or forecast."
+            help="binary, multiclass, multilabel, regression, tagging, sequence, language or caption, found when not given; or forecast, reconstruction, "
+            "generation."
         ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
@@ -141,23 +142,41 @@ def evaluate(
 
 @app.command()
 def generate(
-    run: Annotated[str, typer.Argument(help="Folder of a run of a language model.")],
-    prompt: Annotated[str, typer.Option(help="The text to go on with.")] = "",
-    length: Annotated[int, typer.Option(help="Characters to write.")] = 400,
-    temperature: Annotated[float, typer.Option(help="0 takes the likeliest character, 1 draws from what was learned.")] = 0.8,
-    top_k: Annotated[int | None, typer.Option(help="Draw from so many likeliest characters.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Draw from the fewest whose probabilities sum to this.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed writes the same.")] = 0,
+    run: Annotated[str, typer.Argument(help="Folder of a run of a language model, or of the task generation.")],
+    prompt: Annotated[str | None, typer.Option(help="Text: what to go on with.")] = None,
+    length: Annotated[int | None, typer.Option(help="Text: characters to write, 400 when not given.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Text: 0 takes the likeliest character, 1 draws from what was learned.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Text: draw from so many likeliest characters.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Text: draw from the fewest whose probabilities sum to this.")] = None,
+    number: Annotated[int | None, typer.Option(help="Pictures to make, 64 when not given.")] = None,
+    out: Annotated[str | None, typer.Option(help="Pictures: new folder for the PNG files and grid.png; pictures when not given.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same.")] = 0,
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Write on from a prompt with a language model."""
+    """Write on from a prompt with a language model, or make new pictures with a generator."""
     from goodfit import api
+    from goodfit.base.errors import InputError
 
-    signs = api.generate(run, prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    if as_json:
-        _print_json({"prompt": prompt, "text": "".join(signs)})
+    of_text: dict[str, Any] = {"prompt": prompt, "length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    of_pictures: dict[str, Any] = {"number": number, "out": out, "device": device}
+    opened = api.load(run)
+    draws = opened.bundle.target.kind == "generation"
+    idle = next((name for name, value in (of_text if draws else of_pictures).items() if value is not None), None)
+    if idle:
+        raise InputError(f"--{idle.replace('_', '-')} has no effect on {'pictures' if draws else 'text'}, which {run} makes; leave it out")
+    if draws:
+        made = api.generate_pictures(opened, seed=seed, **{name: value for name, value in of_pictures.items() if value is not None})
+        if as_json:
+            _print_json(made)
+        else:
+            typer.echo(f"{made['number']} pictures and grid.png in {made['output']}")
         return
-    typer.echo(_safe(prompt), nl=False)
+    signs = api.generate(opened, seed=seed, **{name: value for name, value in of_text.items() if value is not None})
+    if as_json:
+        _print_json({"prompt": prompt or "", "text": "".join(signs)})
+        return
+    typer.echo(_safe(prompt or ""), nl=False)
     for sign in signs:
         typer.echo(_safe(sign), nl=False)
         sys.stdout.flush()

@@ -48,7 +48,7 @@ Kind = Literal[
     "neighbours",
     "vector",
 ]
-Role = Literal["feature", "target", "weight", "split", "group", "time", "ignored"]
+Role = Literal["feature", "target", "label", "weight", "split", "group", "time", "ignored"]
 KINDS: tuple[str, ...] = get_args(Kind)
 ROLES: tuple[str, ...] = get_args(Role)
 CHUNK = 262_144  # rows read at once from the disk: 60 MiB of 30 float64 columns

@@ -6,7 +6,7 @@ n rows, N numbers, F numbers before those that do not vary are left out, S rows 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -172,7 +172,10 @@ def fit_text(dataset: Dataset, seen: Seen, text: tuple[str, ...], rows: np.ndarr
     return TextEncoder(text, "bpe", model, settings.max_tokens, settings.grams or 0)
 
 
-def fit_image(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart, seed: int, notes: list[Note]) -> ImageEncoder:
+def fit_image(
+    dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart, seed: int, notes: list[Note], *, centred: bool = False
+) -> ImageEncoder:
+    """centred: pixels lie from -1 to 1, whatever those of the training images are: where images are given back or made."""
     paths = dataset.column(name)
     with_image = rows[paths.is_not_null().to_numpy()[rows]]
     if 0 < with_image.size < rows.size:
@@ -182,7 +185,9 @@ def fit_image(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart,
     some = with_image
     if with_image.size > encode_image.SAMPLE:
         some = np.sort(numpy_stream(seed, "sample", "images").choice(with_image, encode_image.SAMPLE, replace=False))
-    return encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size)
+    found = encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size)
+    half = (0.5,) * found.channels
+    return replace(found, mean=half, std=half) if centred else found
 
 
 def fit_series(dataset: Dataset, names: tuple[str, ...], rows: np.ndarray, seed: int) -> SeriesEncoder:

@@ -51,8 +51,8 @@ from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import Lexicon, TokenEncoder
 from goodfit.data.encode_window import WindowEncoder
 from goodfit.data.encoded import Appended, Encoded, Ragged, allocate, machine_memory
-from goodfit.data.target import TargetSpec
-from goodfit.data.unlabelled import codes_of, has_gaps
+from goodfit.data.gaps import codes_of, has_gaps
+from goodfit.data.target import UNLABELLED, TargetSpec
 
 VERSION = 1  # of encoder.json
 # Of the machine's memory that encoded data may take. Beyond, they lie in files, which are read as fast as long as there is room for them, which
@@ -165,7 +165,7 @@ class Encoder:
             numbers=fit_numbers(seen, columns, scaling, rows.size, seed, notes),
             categories=fit_categories(seen, columns, notes),
             text=fit_text(dataset, seen, text, rows, settings, seed),
-            image=fit_image(dataset, images[0], rows, settings, seed, notes) if images else None,
+            image=fit_image(dataset, images[0], rows, settings, seed, notes, centred=target.kind in UNLABELLED) if images else None,
             series=fit_series(dataset, series, rows, seed) if series else None,
             source=fit_source(dataset, read, rows) if read else None,
             stream=stream,
@@ -350,6 +350,8 @@ class Encoder:
 
     def _codes(self, table: _Source) -> np.ndarray:
         """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
+        if self.target.kind in UNLABELLED:
+            return np.zeros(table.rows, np.float32)
         if has_gaps(table.source) and isinstance(table.source, Dataset):
             return table.pick(codes_of(table.source, self.target))
         if self.target.kind in ("tagging", "sequence", "forecast", "language", "caption"):

@@ -1,4 +1,4 @@
-"""Folders of pictures: a subfolder per class, perhaps below train, valid and test; and the picture paths of tables."""
+"""Folders of pictures: a subfolder per class, perhaps below train, valid and test, or without; and the picture paths of tables."""
 
 from __future__ import annotations
 
@@ -28,25 +28,9 @@ def read_folder(folder: Path, settings: DataPart, *, valid: Path | None = None, 
     Raises DataError when the folder holds no pictures, one class, classes that training never sees, or links that lead out.
     """
     _refuse_settings(settings, folder)
-    extra = [(Path(path), part) for path, part in ((valid, VALID), (test, TEST)) if path is not None]
-    for path, _ in extra:
-        if not path.is_dir():
-            raise DataError(
-                f"training reads a folder of pictures, so {path} must be one too; it is {'a file' if path.exists() else 'absent'}",
-                file=path,
-            )
-    root = Path(os.path.commonpath([folder.resolve(), *(path.resolve() for path, _ in extra)]))
     notes: list[Note] = []
-    rows: list[tuple[str, str, int]] = []
-    given = bool(extra)
-    top = _unwrapped(folder)
-    parts = _part_folders(top)
-    for name, which in parts.items() if parts else ():
-        rows += [(path, label, which) for path, label in _labelled(top / name, root, notes)]
-    if not parts:
-        rows = [(path, label, TRAIN) for path, label in _labelled(top, root, notes)]
-    for path, which in extra:
-        rows += [(name, label, which) for name, label in _labelled(_unwrapped(path), root, notes)]
+    places, root, given = _places(folder, valid, test)
+    rows = [(path, label, which) for place, which in places for path, label in _labelled(place, root, notes)]
     _refuse_classes(rows, folder)
     frame = pl.DataFrame({IMAGE: [row[0] for row in rows], LABEL: [row[1] for row in rows]})
     schema = Schema(
@@ -55,9 +39,51 @@ def read_folder(folder: Path, settings: DataPart, *, valid: Path | None = None, 
             Column(LABEL, "category", "target", "String", 0, frame[LABEL].n_unique(), "the subfolder"),
         )
     )
-    part = np.array([row[2] for row in rows], dtype=np.int8) if given or parts else None
-    files = (folder, *(path for path, _ in extra))
+    part = np.array([row[2] for row in rows], dtype=np.int8) if given else None
+    files = (folder, *(Path(path) for path in (valid, test) if path is not None))
     return Dataset(schema, len(rows), files, _fingerprint(root, frame), tuple(notes), root, part, Memory(frame))
+
+
+def read_gallery(folder: Path, settings: DataPart, *, valid: Path | None = None, test: Path | None = None) -> Dataset:
+    """A Dataset of the column `image` alone, for what needs no target; with `label`, the subfolder, where all pictures lie in subfolders.
+
+    Raises DataError when the folder holds fewer than two pictures, or links that lead out.
+    """
+    _refuse_settings(settings, folder)
+    notes: list[Note] = []
+    places, root, given = _places(folder, valid, test)
+    rows: list[tuple[str, str | None, int]] = []
+    for place, which in places:
+        if _entries(place)[1]:  # loose ones: then those below are no classes either
+            rows += [(path, None, which) for path, picture in _walk(place, root) if picture]
+        else:
+            rows += [(path, label, which) for path, label in _labelled(place, root, notes)]
+    if len(rows) < 2:
+        raise DataError(f"training needs at least two pictures, better some hundred; there is {len(rows)} in {folder}", file=folder)
+    frame = pl.DataFrame({IMAGE: [row[0] for row in rows], LABEL: [row[1] or "" for row in rows]})
+    columns = [Column(IMAGE, "image", "feature", "String", 0, len(rows), "pictures in a folder")]
+    if all(label is not None for _, label, _ in rows) and (distinct := frame[LABEL].n_unique()) > 1:
+        columns.append(Column(LABEL, "category", "label", "String", 0, distinct, "the subfolder"))
+    part = np.array([row[2] for row in rows], dtype=np.int8) if given else None
+    files = (folder, *(Path(path) for path in (valid, test) if path is not None))
+    stored = Memory(frame.select([column.name for column in columns]))
+    return Dataset(Schema(tuple(columns)), len(rows), files, _fingerprint(root, frame), tuple(notes), root, part, stored)
+
+
+def _places(folder: Path, valid: Path | None, test: Path | None) -> tuple[list[tuple[Path, int]], Path, bool]:
+    """The folders whose pictures are rows, each with its part, the folder that they all lie in, and whether the parts are given."""
+    extra = [(Path(path), part) for path, part in ((valid, VALID), (test, TEST)) if path is not None]
+    for path, _ in extra:
+        if not path.is_dir():
+            raise DataError(
+                f"training reads a folder of pictures, so {path} must be one too; it is {'a file' if path.exists() else 'absent'}",
+                file=path,
+            )
+    root = Path(os.path.commonpath([folder.resolve(), *(path.resolve() for path, _ in extra)]))
+    top = _unwrapped(folder)
+    parts = _part_folders(top)
+    places = [(top / name, which) for name, which in parts.items()] if parts else [(top, TRAIN)]
+    return places + [(_unwrapped(path), which) for path, which in extra], root, bool(parts or extra)
 
 
 def read_pictures(folder: Path, *, labelled: bool) -> tuple[pl.DataFrame, Path]:

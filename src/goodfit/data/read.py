@@ -19,7 +19,7 @@ from goodfit.base.recipe import DataPart
 from goodfit.data.convert import named
 from goodfit.data.dataset import TEST, TRAIN, VALID, Column, Dataset, Memory, Note, Role, Rows, Schema, fingerprint_of, listed
 from goodfit.data.delimited import refuse_duplicates
-from goodfit.data.folder import IMAGE, LABEL, check_paths, read_folder, read_pictures
+from goodfit.data.folder import IMAGE, LABEL, check_paths, read_folder, read_gallery, read_pictures
 from goodfit.data.frames import from_frame, is_frame
 from goodfit.data.graph_columns import with_graph
 from goodfit.data.joined import Joined
@@ -32,7 +32,7 @@ from goodfit.data.store import Scratch, write_disk
 from goodfit.data.stream import BEGINS, is_stream, read_stream, read_stream_like
 from goodfit.data.survey import IMAGES, first_row, in_batches
 from goodfit.data.table import HUGE, Table, open_table
-from goodfit.data.target import detect
+from goodfit.data.target import UNLABELLED, detect
 from goodfit.data.timeline import choose_time
 from goodfit.data.windows import windowed
 
@@ -60,7 +60,8 @@ def read(
         if is_stream(source, settings):
             return read_stream(source, settings, valid, test)
         if _is_folder(source):
-            return read_folder(Path(source), settings, valid=_path(valid), test=_path(test))
+            gallery = settings.task in UNLABELLED
+            return (read_gallery if gallery else read_folder)(Path(source), settings, valid=_path(valid), test=_path(test))
         return _read(source, settings, valid, test, cache, huge)
 
 
@@ -391,12 +392,12 @@ def _retyped(joined: Joined, column: Column, condition: pl.Expr) -> DataError:
 
 
 def _pictures(folder: Path, schema: Schema, labelled: bool) -> tuple[Table, Path]:
-    if [column.name for column in schema.features] != [IMAGE] or [column.name for column in schema.targets] != [LABEL]:
+    if [column.name for column in schema.features] != [IMAGE] or [column.name for column in schema.targets] not in ([LABEL], []):
         raise DataError(
             f"{folder} is a folder, and training read a table with {listed([c.name for c in schema.features], 5)}; give a table",
             file=folder,
         )
-    frame, root = read_pictures(folder, labelled=labelled)
+    frame, root = read_pictures(folder, labelled=labelled and bool(schema.targets))
     return Table(folder, frame.lazy(), tuple(frame.columns), frame.height, False, False), root
 
 

@@ -12,6 +12,7 @@ from goodfit.base.errors import DataError, did_you_mean
 from goodfit.base.recipe import DataPart
 from goodfit.data.dataset import NO_PART, TRAIN, Column, Dataset, Note, Role, listed
 from goodfit.data.folder import PARTS
+from goodfit.data.target import UNLABELLED
 
 _USUAL = ("target", "label", "labels", "class", "y")  # names that say "target" in most published tables
 
@@ -30,10 +31,11 @@ def roles_of(names: Sequence[str], settings: DataPart, file: Path | None) -> tup
     target = settings.target
     if not target and len(usual := [name for name in roles if name.lower() in _USUAL]) == 1:
         target = (usual[0],)
-        notes.append(Note(f"no target was given; {usual[0]!r} was taken, by its name", str(file) if file else None, column=usual[0]))
+        if settings.task not in UNLABELLED:
+            notes.append(Note(f"no target was given; {usual[0]!r} was taken, by its name", str(file) if file else None, column=usual[0]))
     if len(set(target)) < len(target):
         raise DataError(f"each target is named once; data.target={','.join(target)} names one twice", column=target[0])
-    wanted: list[tuple[str, Role]] = [(name, "target") for name in target]
+    wanted: list[tuple[str, Role]] = [(name, "label" if settings.task in UNLABELLED else "target") for name in target]
     for role in ("weight", "split", "group", "time"):
         if name := getattr(settings, role):
             wanted.append((name, role))

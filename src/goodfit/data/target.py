@@ -15,6 +15,7 @@ n rows, C classes or labels.
 | several other columns | several |
 | none, running text | language |
 | texts, of a column of pictures (data.source) | caption |
+| none, where the task says so | reconstruction, generation: `names` are the features |
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from goodfit.data.stream import BEGINS, LANGUAGE
 from goodfit.data.windows import Windows, moments, standardised
 
 TargetKind = TaskName
+UNLABELLED = ("reconstruction", "generation")  # tasks that learn from the features alone
 Values = str | int | float | bool
 
 _FEW = 20  # different whole numbers up to which they are classes: digits, grades and ratings have fewer, counts and ages more
@@ -86,6 +88,8 @@ class TargetSpec:
         language: int64 [n] characters.
         Raises DataError with the row where a value is missing, infinite or of no known class.
         """
+        if self.kind in UNLABELLED:
+            return np.zeros(len(source), np.float32)  # the features say what is right
         columns = _columns(source, self.names)
         if self.kind == "several":
             return np.stack([part._codes(columns[part.names[0]], source) for part in self.parts], axis=1).astype(np.float32)
@@ -180,6 +184,8 @@ def detect(dataset: Dataset, settings: DataPart) -> TargetSpec:
     """
     if settings.task == LANGUAGE or BEGINS in dataset.schema.names:  # every character is asked for: the text is its own target
         return TargetSpec("language", (dataset.schema.features[0].name,), longest=settings.max_tokens)
+    if settings.task in UNLABELLED:
+        return _unlabelled(dataset, settings.task)
     names = tuple(column.name for column in dataset.schema.targets)
     if not names:
         columns = listed([c.name for c in dataset.schema.columns])
@@ -210,6 +216,27 @@ def detect(dataset: Dataset, settings: DataPart) -> TargetSpec:
                 column=part.names[0],
             )
     return TargetSpec("several", names, parts=parts)
+
+
+def _unlabelled(dataset: Dataset, task: str) -> TargetSpec:
+    """The columns that are given back or generated: pictures alone, or for reconstruction numbers and categories."""
+    read = [column for column in dataset.schema.features if column.kind not in ("identifier", "constant")]
+    pictures = [column.name for column in read if column.kind == "image"]
+    if task == "generation" and len(pictures) != 1:
+        raise DataError(
+            f"data.task=generation makes pictures and needs one column of them; there {'are ' + listed(pictures) if pictures else 'is none'}"
+        )
+    others = [column for column in read if column.kind in ("text", "series", "tokens") or (pictures and column.name != pictures[0])]
+    if others:
+        raise DataError(
+            f"data.task={task} is of one column of pictures{'' if task == 'generation' else ' or of numbers and categories'}; {others[0].name!r} "
+            f"holds {others[0].kind}{' beside pictures' if pictures else ''}: leave it out with data.drop={others[0].name}",
+            column=others[0].name,
+        )
+    # In the network pixels lie from -1 to 1, in the data from 0 to 1; columns are standardised.
+    return TargetSpec(
+        "reconstruction" if task == "reconstruction" else "generation", tuple(c.name for c in read), std=0.5 if pictures else 1.0
+    )
 
 
 def _one(dataset: Dataset, name: str, task: str | None, kind: str | None) -> TargetSpec:

@@ -92,7 +92,7 @@ def analyse(
     lonely = target.kind in ("tagging", "sequence", "caption", "forecast") or graph is not None  # one column, which all rests on
     if predict is not None and len(dataset.schema.features) > 1 and not lonely:
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
-    document = {"targets": found, "data": _data(dataset, split) | ({} if graph is None else {"graph": graph})}
+    document = {"targets": found, "data": data_section(dataset, split) | ({} if graph is None else {"graph": graph})}
     return dict(plain(document))
 
 
@@ -235,7 +235,8 @@ def _rely(
         entry |= {"importance_metric": metric, "importance": drops}
 
 
-def _data(dataset: Dataset, split: Split) -> dict[str, Any]:
+def data_section(dataset: Dataset, split: Split) -> dict[str, Any]:
+    """The data as they were understood, of the document above."""
     fields = ("name", "kind", "role", "missing", "distinct", "reason")
     return {
         "files": [path.name for path in dataset.files],

@@ -13,6 +13,7 @@ n rows, C classes or labels, G groups of equal scores, r resamples at once.
 | forecast | mean_absolute_error, root_mean_squared_error, in the target's unit, mean_absolute_scaled_error |
 | caption | word_f1 (of the sets of words, the mean over rows), bleu (of all rows together) |
 | language | bits_per_character |
+| reconstruction | mean_squared_error, of pixels from 0 to 1 or of standardised columns |
 | several | those of each part, named `<target>/<metric>` |
 
 A metric that the rows leave undefined (an AUC of one class, the R2 of one row) is left out.
@@ -107,6 +108,8 @@ def _scores(
         return caption_scores(prediction["unit"], y, w, seed, resamples)
     if target.kind == "language":
         return language_scores(prediction["bits"], w, seed, resamples)
+    if target.kind == "reconstruction":
+        return _means({"mean_squared_error": prediction["error"]}, w, seed, resamples)
     if target.kind == "tagging":
         return tag_scores(prediction["tag"], y, len(target.classes or ()), w, seed, resamples)
     given = prediction["probability"]

@@ -20,6 +20,7 @@ METRICS = {
     "forecast": ("mean_absolute_error", "root_mean_squared_error"),
     "caption": ("word_f1", "bleu"),
     "language": ("bits_per_character", "bits_per_character"),
+    "reconstruction": ("mean_squared_error", "mean_squared_error"),
 }  # by which importance is measured, and what serves where the rows leave the first undefined
 
 

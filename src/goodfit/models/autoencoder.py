@@ -1,12 +1,14 @@
 """Autoencoders: a network that gives back what it was given, through a code of few numbers (Hinton and Salakhutdinov 2006).
 
-B rows, D numbers, C channels, H and W pixels, Z numbers of the code. The linear one learns the space of the first Z principal components
+B rows, N numbers, M categories, D numbers in all, C channels, H and W pixels, Z numbers of the code. The linear one learns the space of the first Z principal components
 (Baldi and Hornik 1989). A denoising one (Vincent et al. 2008) is given less than it has to give back, in training.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 
 from goodfit.base.errors import InputError, SettingError
 from goodfit.nn.activation import activation as activation_named
+from goodfit.nn.categorical import OneHot
 from goodfit.nn.conv import ConvBlock
 from goodfit.nn.shapes import expect, required
 
@@ -38,18 +41,23 @@ class Corrupt(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Numbers [B, D], or an image [B, C, H, W] as C * H * W numbers -> the same shape.
+    """Numbers [B, N], categories [B, M] as one number a level, an image [B, C, H, W] as C * H * W numbers -> all of them, [B, D]; an image
+    that stands alone is given back as one.
 
-    shape: D, or (C, H, W). code: Z, 32, with which digits of 28 x 28 pixels stay readable. width: 256 and depth: 1 hidden layers on either
+    shape: N, or (C, H, W). sizes: codes of each category column, code 0 included. beside: (C, H, W) of an image beside columns.
+    code: Z, 32, with which digits of 28 x 28 pixels stay readable. width: 256 and depth: 1 hidden layers on either
     side. depth 0 is linear: code = E (x - m), answer = G code + m with one vector m, which a fit takes to the mean of the data; with biases
     on both sides infinitely many would do. tied: G and the layers on the way out are those of the way in, turned round, which halves the
     weights. noise and masking: how the input is corrupted in training, see `Corrupt`; Vincent et al. masked a quarter.
+    `columns`: what an error is shared out among, a category being one whatever its levels, and each number of an image.
     """
 
     def __init__(
         self,
         shape: int | tuple[int, int, int],
         *,
+        sizes: Sequence[int] = (),
+        beside: tuple[int, int, int] | None = None,
         code: int = 32,
         width: int = 256,
         depth: int = 1,
@@ -60,23 +68,37 @@ class Autoencoder(nn.Module):
     ) -> None:
         super().__init__()
         self.image = None if isinstance(shape, int) else shape
-        inputs = shape if isinstance(shape, int) else shape[0] * shape[1] * shape[2]
+        self.numbers = shape if isinstance(shape, int) else 0
+        self.beside = self.image or beside
+        self.one_hot = OneHot(sizes) if len(sizes) else None
+        pixels = math.prod(self.beside) if self.beside else 0
+        inputs = self.numbers + pixels + (self.one_hot.width if self.one_hot else 0)
         if code < 1 or depth < 0:
             raise SettingError(
                 f"an autoencoder needs a code of at least 1 number and a depth of at least 0; got code={code}, depth={depth}"
             )
-        self.inputs, self.code, self.tied = inputs, code, tied
-        sizes = [inputs] + [width] * depth + [code]
+        self.inputs, self.code, self.tied, self.columns = inputs, code, tied, self.numbers + pixels + len(sizes)
+        layers = [inputs] + [width] * depth + [code]
         self.corrupt, self.activation = Corrupt(noise, masking), activation_named(activation)
         self.centre = None if depth else nn.Parameter(torch.zeros(inputs))
-        self.encoder = nn.ModuleList([nn.Linear(a, b, bias=depth > 0) for a, b in itertools.pairwise(sizes)])
-        back = list(itertools.pairwise(reversed(sizes)))
+        self.encoder = nn.ModuleList([nn.Linear(a, b, bias=depth > 0) for a, b in itertools.pairwise(layers)])
+        back = list(itertools.pairwise(reversed(layers)))
         self.decoder = nn.ModuleList([] if tied else [nn.Linear(a, b, bias=depth > 0) for a, b in back])
         self.biases = nn.ParameterList([torch.zeros(b) for _, b in back] if tied and depth else [])
 
-    def forward(self, *, numbers: Tensor | None = None, image: Tensor | None = None) -> Tensor:
-        x = required("numbers", numbers) if self.image is None else required("image", image)
-        return self.decode(self.encode(self.corrupt(x)))
+    def forward(self, *, numbers: Tensor | None = None, categories: Tensor | None = None, image: Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(self.corrupt(self.given(numbers=numbers, categories=categories, image=image))))
+
+    def given(self, *, numbers: Tensor | None = None, categories: Tensor | None = None, image: Tensor | None = None) -> Tensor:
+        """What is to be given back: the image where it stands alone, else all numbers [B, D]."""
+        if self.image is not None:
+            return required("image", image)
+        parts = [required("numbers", numbers)] if self.numbers else []
+        if self.one_hot is not None:
+            parts.append(self.one_hot(required("categories", categories)))
+        if self.beside is not None:
+            parts.append(required("image", image).flatten(1))  # B C H W -> B C*H*W
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     def encode(self, x: Tensor) -> Tensor:
         """Numbers [B, D] or an image [B, C, H, W], as built for -> codes [B, Z]."""
@@ -118,7 +140,7 @@ class ConvAutoencoder(nn.Module):
             raise InputError(
                 f"a convolutional autoencoder needs images of at least {SMALLEST} x {SMALLEST} pixels; got {height} x {across}"
             )
-        self.image, self.code = image, code
+        self.image, self.code, self.columns = image, code, math.prod(image)
         self.corrupt = Corrupt(noise, masking)
         sides = [(height, across)]
         while min(sides[-1]) >= 2 * SMALLEST:
@@ -134,7 +156,11 @@ class ConvAutoencoder(nn.Module):
         self.last = nn.Conv2d(width, channels, 3, padding=1)
 
     def forward(self, *, image: Tensor | None = None) -> Tensor:
-        return self.decode(self.encode(self.corrupt(required("image", image))))
+        return self.decode(self.encode(self.corrupt(self.given(image=image))))
+
+    def given(self, *, image: Tensor | None = None) -> Tensor:
+        """What is to be given back: the image."""
+        return required("image", image)
 
     def encode(self, x: Tensor) -> Tensor:
         """An image [B, C, H, W] -> codes [B, Z]."""

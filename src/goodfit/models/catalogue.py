@@ -14,7 +14,20 @@ from torch import Tensor, nn
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
-from goodfit.models.entries import captions, forecasts, graphs, images, language, linear, sequences, series, tables, tagging, texts
+from goodfit.models.entries import (
+    captions,
+    forecasts,
+    graphs,
+    images,
+    language,
+    linear,
+    sequences,
+    series,
+    tables,
+    tagging,
+    texts,
+    unlabelled,
+)
 from goodfit.models.entries.graphs import graph_defaults, graph_example
 from goodfit.models.entries.images import RESIDUAL, image_defaults
 from goodfit.models.entries.tables import NO_DROPOUT_FOR_NUMBERS
@@ -36,6 +49,7 @@ CATALOGUE: dict[str, Entry] = {
     **graphs.ENTRIES,
     **language.ENTRIES,
     **captions.ENTRIES,
+    **unlabelled.ENTRIES,
 }
 
 
@@ -72,6 +86,8 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
         return "caption_rnn"
     if "stream" in kinds:
         return "gpt"
+    if "noise" in kinds:
+        return "dcgan"
     if "tokens" in kinds:
         return "lstm_tagger"
     if "series" in kinds:
@@ -129,6 +145,8 @@ def defaults(
         settings |= {"dropout": 0.0}
     if name == "mlp" and columns_of(inputs)[0]:
         settings |= {"embedding": "piecewise"}
+    if "latent_dim" in settings and settings["latent_dim"] is None:
+        settings |= {"latent_dim": unlabelled.latent_dim(inputs)}
     if name in ("tabm", "mixed"):
         numbers, sizes = columns_of(inputs)
         if not numbers:
@@ -155,7 +173,11 @@ def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Mod
     own = entry(name)
     for kind in inputs:
         if kind not in own.inputs:
-            fitting = [other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs) and _asked(known, inputs)]
+            fitting = [
+                other
+                for other, known in CATALOGUE.items()
+                if set(inputs) <= set(known.inputs) and _asked(known, inputs) and set(known.tasks) & set(own.tasks)
+            ]
             raise SettingError(
                 f"the network {name!r} reads {', '.join(own.inputs)}, the data have {', '.join(inputs)}; take {' or '.join(fitting)}",
                 value=name,
@@ -195,6 +217,8 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         batch["target"] = torch.ones(rows, int(inputs["caption"]["length"]), dtype=torch.int64)
     if "stream" in inputs:
         batch["text"] = torch.ones(rows, int(inputs["stream"]["length"]), dtype=torch.int32)
+    if "noise" in inputs:
+        batch["noise"] = torch.zeros(rows, int(inputs["noise"]["size"]))
     if "tokens" in inputs:
         spec = inputs["tokens"]
         batch["tokens"] = torch.ones(rows, int(spec["length"]), dtype=torch.int32)

@@ -17,6 +17,7 @@ from goodfit.nn.norm import BatchNorm2d
 from goodfit.nn.shapes import expect, required
 
 SLOPE = 0.2  # of leaky ReLU below 0, in every discriminator, as in DCGAN
+LARGEST = 64  # pixels of a side that is chosen: DCGAN's own
 SPREAD = 0.02  # standard deviation that DCGAN's weights start with
 
 
@@ -38,6 +39,21 @@ def halvings(image: tuple[int, int, int]) -> int:
             f"dcgan halves images down to 4 to 7 pixels; {image[1]} x {image[2]} ends at {height} x {across}; set 28, 32 or 64 pixels"
         )
     return count
+
+
+def fitting_side(side: int) -> int:
+    """The least side of a square image from `side` up that both networks can halve, 64 at most.
+
+    >>> fitting_side(28), fitting_side(30), fitting_side(33), fitting_side(100)
+    (28, 32, 40, 64)
+    """
+    for wanted in range(min(max(side, 8), LARGEST), LARGEST + 1):
+        inner = wanted
+        while inner % 2 == 0 and inner >= 8:
+            inner //= 2
+        if inner <= 7 and inner < wanted:
+            return wanted
+    return LARGEST
 
 
 class DCGenerator(nn.Module):

@@ -14,6 +14,7 @@ from goodfit.models.catalogue import Inputs, Settings
 SIZES = (
     "model.width",
     "model.depth",
+    "model.latent_dim",
     "model.members",
     "model.embedding_dim",
     "model.bins",

@@ -72,12 +72,21 @@ MEASURES: dict[str, Measure] = {
         "is typically off by {value} when it predicts {target}, by root mean squared error on {rows}",
         "by {value}",
     ),
-    "mean_squared_error": Measure("Mean squared error", False),
+    "mean_squared_error": Measure(
+        "Mean squared error", False, False, "gives back {target} with a mean squared error of {value} on {rows}", "with one of {value}"
+    ),
     "mean_absolute_percentage_error": Measure("Mean absolute percentage error", False, True),
     "d2_absolute_error": Measure("D² of absolute errors", True),
     "spearmanr": Measure("Spearman correlation", True),
     "pearsonr": Measure("Pearson correlation", True),
     "loss": Measure("Loss", False),
+    "frechet_distance": Measure(
+        "Fréchet distance", False, False, "makes {target} at a Fréchet distance of {value} from {rows}", "at one of {value}"
+    ),
+    "diversity": Measure("Diversity, real pictures 1", True),
+    "confidence": Measure("Mean confidence of the judge", True, True),
+    "believed": Measure("Believed with a confidence above 90\u202f%", True, True),
+    "classes_present": Measure("Classes present", True, True),
 }
 
 # What a reader outside the field understands, in the order of preference, where the deciding metric is none of these.
@@ -142,6 +151,8 @@ _CALLED = {
     "TF-IDF and linear": "a linear model on TF-IDF",
     "trees": "gradient-boosted trees",
     "boosted trees": "gradient-boosted trees",
+    "normal pixels": "normal noise in the principal components of pixels",
+    "PCA": "PCA with a code of the same size",
 }
 
 

@@ -23,6 +23,7 @@ from goodfit.report.sections.repeat import environment, ledger, recipe, repeat
 from goodfit.report.sections.samples import samples
 from goodfit.report.sections.scores import scores
 from goodfit.report.sections.understanding import understanding
+from goodfit.report.sections.unlabelled import silent, unlabelled
 
 NAME = "report.html"
 
@@ -33,6 +34,7 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Records], Html]], ...] = (
     ("score", "The score", scores),
     ("looks", "Where it looks", looks),
     ("samples", "What it writes", samples),
+    ("unlabelled", "What it makes", unlabelled),
     ("errors", "Where it errs", errors),
     ("calibration", "Its certainty", calibration),
     ("importance", "What it relies on", importance),
@@ -76,7 +78,8 @@ def page(records: Records) -> Html:
         el("link", rel="icon", href="data:,"),
         el("style", Html(style)),
     )
-    shown = [(name, label, part) for name, label, show in _SECTIONS if (part := show(records))]
+    hidden = silent(records)
+    shown = [(name, label, part) for name, label, show in _SECTIONS if name not in hidden and (part := show(records))]
     links = [el("li", el("a", label, href=f"#{name}")) for name, label, _ in shown]
     body = el(
         "body",

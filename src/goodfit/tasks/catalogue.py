@@ -7,15 +7,30 @@ from typing import Any
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.protocols import Task
-from goodfit.tasks import binary, caption, forecast, language, multiclass, multilabel, regression, sequence, several, tagging
+from goodfit.tasks import (
+    binary,
+    caption,
+    forecast,
+    generation,
+    language,
+    multiclass,
+    multilabel,
+    reconstruction,
+    regression,
+    sequence,
+    several,
+    tagging,
+)
 from goodfit.tasks.binary import Binary
 from goodfit.tasks.caption import Caption
 from goodfit.tasks.class_metrics import RANKED
 from goodfit.tasks.forecast import Forecast
+from goodfit.tasks.generation import Generation
 from goodfit.tasks.language import Language
 from goodfit.tasks.margin import LOSSES, Margin
 from goodfit.tasks.multiclass import Multiclass
 from goodfit.tasks.multilabel import Multilabel
+from goodfit.tasks.reconstruction import Reconstruction
 from goodfit.tasks.regression import Regression
 from goodfit.tasks.sequence import Sequence
 from goodfit.tasks.several import Several
@@ -34,6 +49,7 @@ from goodfit.tasks.tagging import Tagging
 # multilabel: log loss, since with many labels hardly any row is right in all, and F1 hangs on a threshold.
 # forecast: the absolute error, which is what is learned and what forecasts are compared by.
 # regression: the root of the mean squared error, which the loss is.
+# reconstruction: the mean squared error, which is PCA's too. generation: the distance to real pictures, since neither loss says how good they are.
 SCORES: dict[str, dict[str, bool]] = {
     "binary": binary.SCORES,
     "multiclass": multiclass.SCORES,
@@ -45,6 +61,8 @@ SCORES: dict[str, dict[str, bool]] = {
     "forecast": forecast.SCORES,
     "language": language.SCORES,
     "caption": caption.SCORES,
+    "reconstruction": reconstruction.SCORES,
+    "generation": generation.SCORES,
 }
 
 
@@ -60,12 +78,11 @@ def build(spec: Mapping[str, Any]) -> Task:
         raise SettingError(f"a target is one of {', '.join(SCORES)}; {kind!r} was given", value=kind)
     parts = {part["names"][0]: part for part in spec.get("parts") or ()}
     if smoothing and (
-        kind in ("regression", "forecast", "language")
+        kind in ("regression", "forecast", "language", "reconstruction", "generation")
         or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))
     ):
-        raise SettingError(
-            f"train.label_smoothing has no effect on {kind}{'' if kind == 'language' else ' of numbers'}; leave it out", value=smoothing
-        )
+        what = f"{kind} of numbers" if kind in ("regression", "forecast", "several") else kind
+        raise SettingError(f"train.label_smoothing has no effect on {what}; leave it out", value=smoothing)
     known = SCORES[kind] | {f"{name}/{metric}": more for name, part in parts.items() for metric, more in SCORES[part["kind"]].items()}
     if kind == "multiclass" and len(spec["classes"]) > RANKED:
         known = {name: more for name, more in known.items() if name != "roc_auc_ovr"}
@@ -95,6 +112,10 @@ def build(spec: Mapping[str, Any]) -> Task:
         return Caption(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score)
     if kind == "language":
         return Language(len(spec["classes"] or ()), int(spec["longest"]), score=score)
+    if kind == "reconstruction":
+        return Reconstruction(float(spec["std"]))
+    if kind == "generation":
+        return Generation()
     if kind == "tagging":
         return Tagging(len(spec["classes"]), label_smoothing=smoothing, score=score)
     if kind == "regression":

@@ -15,13 +15,32 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from goodfit.base.errors import BundleError, CheckpointError
 from goodfit.base.files import plain, read_json, read_tensors, write_bytes, write_tensors
-from goodfit.training.state import State
+from goodfit.training.state import Stopper
 
 _KEPT = 2  # the newest, and one to fall back to
+
+
+class Resumable(Protocol):
+    """What is saved: `training.state.State`, or both players of `training.adversarial`."""
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def best(self) -> dict[str, Tensor] | None: ...
+
+    @property
+    def stopper(self) -> Stopper: ...
+
+    def to_records(self) -> tuple[dict[str, Tensor], dict[str, Any]]: ...
+
+    def load_records(self, tensors: dict[str, Tensor], document: dict[str, Any], best: dict[str, Tensor] | None) -> None: ...
 
 
 class Checkpoints:
@@ -41,7 +60,7 @@ class Checkpoints:
         """Whether it is time to save."""
         return time.monotonic() - self._saved_at >= max(self.every, 100 * self._cost)
 
-    def save(self, state: State, extra: dict[str, Any] | None = None) -> None:
+    def save(self, state: Resumable, extra: dict[str, Any] | None = None) -> None:
         """Write a checkpoint; raises StorageError when the disk refuses, with the ones before intact."""
         begun = time.monotonic()
         last, best = self.folder / "last", self.folder / "best"
@@ -63,7 +82,7 @@ class Checkpoints:
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - begun
 
-    def load(self, state: State, say: Callable[[str], None] = lambda message: None) -> dict[str, Any] | None:
+    def load(self, state: Resumable, say: Callable[[str], None] = lambda message: None) -> dict[str, Any] | None:
         """Bring `state` to the newest whole checkpoint and return its `extra`; None where there is no checkpoint.
 
         Raises CheckpointError when there are checkpoints and none is whole.

@@ -61,10 +61,14 @@ def _sentence(records: Records, history: list[dict[str, Any]], groups: list[list
 def _figures(records: Records, groups: list[list[dict[str, Any]]], best: float | None) -> list[Html]:
     figures = []
     train, valid = _series(groups, lambda line: line.get("train_loss")), _series(groups, _valid_loss)
+    one, other = "training", "validation"
+    if any("generator_loss" in group[0] for group in groups):
+        train, valid = (_series(groups, lambda line, key=key: line.get(key)) for key in ("generator_loss", "discriminator_loss"))
+        one, other = "generator", "discriminator"
     if any(train):
-        colours = {"training": SECOND, "validation": ACCENT}
-        series = [("training", points) for points in train if points] + [("validation", points) for points in valid if points]
-        keys = [("training", "second")] + ([("validation", "accent")] if any(valid) else [])
+        colours = {one: SECOND, other: ACCENT}
+        series = [(one, points) for points in train if points] + [(other, points) for points in valid if points]
+        keys = [(one, "second")] + ([(other, "accent")] if any(valid) else [])
         chart = lines(series, description=_described("Loss", series), best=best, colours=colours)
         figures.append(el("figure", el("figcaption", el("b", "Loss"), " per epoch", _legend(keys)), chart, class_="chart"))
     scores = _series(groups, lambda line: line.get("score"))

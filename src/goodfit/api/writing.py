@@ -34,7 +34,7 @@ def generate(
     opened = run if isinstance(run, Run) else Run(run)
     bundle = opened.bundle
     if bundle.target.kind != "language":
-        raise InputError(f"goodfit generate writes with a language model; {opened.folder} learned {bundle.target.kind}", file=opened.folder)
+        raise InputError(f"text is written by a language model; {opened.folder} learned {bundle.target.kind}", file=opened.folder)
     if not 1 <= length <= LONGEST:
         raise InputError(f"--length must lie from 1 to {LONGEST:,} characters; {length} was given", value=length)
     if not 0 <= temperature <= 100:
