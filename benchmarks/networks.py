@@ -4,7 +4,8 @@
 
 JapaneseVowels: its own split. CMUdict: its own split; a word is right where any of its pronunciations is said, and its phone errors are those against
 the nearest of them, over that one's phones. Brown: 57,340 tagged sentences, the last 5,734 of RandomState(0).permutation held out. mnist_5k: 4,000 pictures to
-train, 1,000 to test (stratified, random_state 0). What is measured lies in results/networks.json; a run that was stopped goes on where it was.
+train, 1,000 to test (stratified, random_state 0). Lists, hulls, tours and digits on photographs are made by `drawn.py`. What is measured lies in
+results/networks.json; a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+import drawn
 import record as store
 from record import OURS, Record, environment
 
@@ -110,6 +112,12 @@ CASES: dict[str, Case] = {
     "vgg/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),
     "resnet20/mnist_5k": Case(digits, "accuracy", 0.985, "5m"),
     "vit/mnist_5k": Case(digits, "accuracy", 0.97, "10m"),
+    # Of hundreds of thousands of lists, one in a hundred tells when to stop.
+    "pointer_transformer/sorting": Case(drawn.sorting, "accuracy", None, "5m", ("data.valid_fraction=0.02",)),
+    "pointer_transformer/hull": Case(drawn.hulls, "accuracy", 0.85, "15m", ("data.valid_fraction=0.01",)),
+    "pointer_transformer/tour": Case(drawn.tours, "accuracy", None, "15m", ("data.valid_fraction=0.02",)),
+    "pointer/hull": Case(drawn.hulls, "accuracy", None, "15m", ("data.valid_fraction=0.01",)),
+    "anchor_detr/digits_on_photographs": Case(drawn.digits_on_photographs, "map_50", 0.8, "15m"),
 }
 
 

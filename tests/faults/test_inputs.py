@@ -25,7 +25,7 @@ from cases import CASES as CASES_OF_TABLES
 from cases import ON_RUN, PREDICT, Case
 from cases_of_kinds import CASES_OF_KINDS
 from damage import DAMAGES, WITNESS
-from make_inputs import BUILDERS
+from make_boxes import BUILDERS
 
 CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS]
 INPUTS = Path(__file__).parent / "inputs"

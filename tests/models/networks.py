@@ -18,7 +18,9 @@ SERIES: dict[str, Any] = {"series": {"columns": ["s"], "channels": 2, "length": 
 TOKENS: dict[str, Any] = {"tokens": {"column": "w", "vocabulary": 30, "alphabet": 20, "letters": 5, "length": 6}}
 SOURCE: dict[str, Any] = {"source": {"column": "q", "vocabulary": 20, "length": 6}}
 TABLE = NUMBERS | CATEGORIES
-ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE
+POINTS: dict[str, Any] = {"points": {"columns": ["p"], "channels": 2, "length": 6, "visits": "once"}}
+BOXES: dict[str, Any] = {"boxes": {"classes": 4, "most": 3}}
+ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | POINTS | BOXES
 SMALL = {"width": 8, "members": 3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -64,11 +66,17 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "transformer_tagger": ("transformer_tagger", TOKENS, {"width": 8, "heads": 2, "embedding_dim": 6}),
     "seq2seq_transformer": ("seq2seq_transformer", SOURCE, {"width": 8, "heads": 2, "depth": 1}),
     "attention_rnn": ("attention_rnn", SOURCE, {"width": 8, "embedding_dim": 6}),
+    "pointer_transformer": ("pointer_transformer", POINTS, {"width": 8, "heads": 2, "depth": 1}),
+    "pointer": ("pointer", POINTS, {"width": 8}),
+    "anchor_detr": ("anchor_detr", IMAGE | BOXES, {"width": 16, "heads": 2, "depth": 1, "queries": 4, "patch": 4}),
+    "detr": ("detr", IMAGE | BOXES, {"width": 16, "heads": 2, "depth": 2, "queries": 5, "patch": 4}),
     "mixed": ("mixed", TABLE | TEXT | IMAGE, SMALL),
     "mixed, text": ("mixed", TEXT | CATEGORIES, SMALL),
     "mixed, image": ("mixed", IMAGE | NUMBERS, SMALL | {"embedding": "none"}),
 }
 OUTPUTS = 4
+# Before the first layer every query of DETR is 0: what they tell each other there is one and the same vector, whatever they ask.
+IDLE = {"detr": {f"decoder.0.among.{name}" for name in ("query.weight", "query.bias", "key.weight", "key.bias", "value.weight")}}
 
 
 def build(case: str, seed: int = 0) -> nn.Module:
@@ -109,6 +117,10 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
         read = torch.randint(2, 20, (rows, 6), generator=generator, dtype=torch.int32)
         made["source"] = torch.where(torch.arange(6) < torch.randint(1, 7, (rows, 1), generator=generator), read, 0).to(torch.int32)
         made["target"] = torch.cat([torch.full((rows, 1), 2), torch.randint(1, OUTPUTS, (rows, 4), generator=generator)], 1)
+    if "points" in inputs:
+        made["points"] = torch.randn(rows, 6, 2, generator=generator)
+        made["lengths"] = torch.randint(1, 7, (rows,), generator=generator)
+        made["target"] = torch.randint(0, 7, (rows, 5), generator=generator)
     if "tokens" in inputs:
         real = torch.arange(6) < torch.randint(1, 7, (rows, 1), generator=generator)
         made["tokens"] = torch.where(real, torch.randint(1, 30, (rows, 6), generator=generator, dtype=torch.int32), 0).to(torch.int32)
@@ -118,9 +130,13 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
 
 
 def shape(case: str, rows: int) -> tuple[int, ...]:
-    """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger, [B, T, O, O] with a chain."""
+    """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger, [B, T, O, O] with a chain; [B, T, N + 1] of a pointer, [B, L, Q, K + 5] of boxes."""
     if "source" in CASES[case][1]:
         return (rows, 5, OUTPUTS)
+    if "points" in CASES[case][1]:
+        return (rows, 5, 7)
+    if "boxes" in CASES[case][1]:
+        return (rows, 2, CASES[case][2]["queries"], 4 + 1 + 4)
     if "tokens" in CASES[case][1]:
         return (rows, 6, OUTPUTS, OUTPUTS) if CASES[case][2].get("crf") else (rows, 6, OUTPUTS)
     return (rows, 3, OUTPUTS) if CASES[case][0] in ("tabm", "mixed") else (rows, OUTPUTS)

@@ -25,11 +25,10 @@ def test_every_entry_speaks_for_itself() -> None:
         assert listed["name"] in catalogue.names()
         assert len(listed["purpose"]) > 20
         assert any(character.isdigit() for character in listed["source"]) or "TabM" in listed["source"]
-        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source"}
+        assert set(listed["inputs"]) <= {"numbers", "categories", "text", "image", "series", "tokens", "source", "points", "boxes"}
         rows = {"binary", "multiclass", "multilabel", "regression", "several"}
-        assert set(listed["tasks"]) == (
-            {"tagging"} if "tokens" in listed["inputs"] else {"sequence"} if "source" in listed["inputs"] else rows
-        )
+        own = {"tokens": "tagging", "source": "sequence", "points": "pointing", "boxes": "detection"}
+        assert set(listed["tasks"]) == next(({task} for kind, task in own.items() if kind in listed["inputs"]), rows)
         assert set(listed["settings"]) <= set(ModelPart.model_fields)
         assert all(len(reason) > 5 for reason in listed["reasons"].values())
     json.dumps(catalogue.listed())
@@ -50,6 +49,8 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"series"}, "series_lstm"),
         ({"tokens"}, "lstm_tagger"),
         ({"source"}, "seq2seq_transformer"),
+        ({"points"}, "pointer_transformer"),
+        ({"boxes"}, "anchor_detr"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),
@@ -100,7 +101,7 @@ def test_every_setting_has_an_effect(name: str) -> None:
     other: dict[str, Any] = {
         "width": 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "silu", "norm": "layer", "embedding": "none",
         "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": False, "crf": True,
-        "stem": "patch" if name == "vit" else "imagenet", "residual": False, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
+        "stem": "patch" if name == "vit" else "imagenet", "residual": False, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine", "queries": 16,
         "pool": "class" if name == "vit" else "none",
     }  # fmt: skip
     base = {"width": 8, "depth": 2, "heads": 2, "members": 3, "embedding_dim": 4, "embedding": "periodic"}

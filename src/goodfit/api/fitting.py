@@ -20,6 +20,7 @@ from goodfit.base.records import EpochRecord
 from goodfit.base.streams import derive, numpy_stream
 from goodfit.bundle.bundle import Member
 from goodfit.data.augment import Augment
+from goodfit.data.augment_boxes import BoxAugment
 from goodfit.data.batches import Batches, rows_at_once
 from goodfit.data.encoded import Encoded
 from goodfit.data.encoder import Encoder
@@ -114,6 +115,8 @@ def judge(encoder: Encoder, label_smoothing: float = 0.0) -> Task:
     refinement is best after a few epochs and the accuracy after the last.
     """
     spec = encoder.target.to_json() | {"label_smoothing": label_smoothing}
+    if spec["kind"] == "pointing":
+        return tasks.build(spec | {"width": 1})  # a beam costs four times as much and hardly ranks epochs otherwise
     if spec["kind"] not in ("binary", "multiclass"):
         return tasks.build(spec)
     return tasks.build(spec | {"score": "smoothed_log_loss" if label_smoothing else "refinement"})
@@ -206,7 +209,11 @@ def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, ke
 
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:
-    augment = Augment.chosen(encoder.inputs["image"]) if "image" in encoder.inputs and recipe.data.augment else None
+    augment: Augment | BoxAugment | None = None
+    if "boxes" in encoder.inputs and recipe.data.augment:
+        augment = BoxAugment.chosen([str(label) for label in encoder.target.classes or ()])
+    elif "image" in encoder.inputs and recipe.data.augment:
+        augment = Augment.chosen(encoder.inputs["image"])
     size = min(recipe.train.batch_size or 256, len(rows))
     lonely = len(rows) % size == 1  # a batch of one row has no spread for batch norm
     return Batches(

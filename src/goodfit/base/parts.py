@@ -56,8 +56,8 @@ class Part(BaseModel):
 
 class DataPart(Part):
     target: Names = Field(default=(), description="column or columns to predict")
-    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence"] | None = Field(
-        default=None, description="found from the target when None"
+    task: Literal["binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "pointing", "detection"] | None = (
+        Field(default=None, description="found from the target when None")
     )
     kinds: dict[str, Literal["number", "category", "boolean", "datetime", "text", "identifier", "image", "series", "tokens"]] = Field(
         default_factory=dict, description="kinds of columns where the guess is to be overruled"
@@ -113,6 +113,9 @@ class ModelPart(Part):
     dense: int | None = Field(default=None, ge=0, le=64, description="hidden linear layers behind the convolutions")
     pool: Literal["none", "max", "mean", "class"] | None = Field(
         default=None, description="how places become one: after convolutions none, max or mean; of tokens mean or a class token"
+    )
+    queries: int | None = Field(
+        default=None, ge=1, le=10_000, description="boxes that are answered for a picture, some of them 'no object'"
     )
     patch: int | None = Field(default=None, ge=1, le=256, description="pixels between the tokens of an image")
     positions: Literal["learned", "sine", "rotary"] | None = Field(default=None, description="how tokens know their place")

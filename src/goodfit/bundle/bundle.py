@@ -26,6 +26,8 @@ from torch import Tensor, nn
 from goodfit.base.errors import BundleError
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
+from goodfit.bundle.answers import pointed
+from goodfit.bundle.found import found
 from goodfit.data.batches import Batches, rows_at_once
 from goodfit.data.dataset import Dataset, Schema
 from goodfit.data.encoder import Encoder
@@ -133,6 +135,10 @@ class Bundle:
             tokens = data.column(name).fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
             tags = self._columns(self.target, decoded, "")["prediction"].to_frame("prediction")
             return pl.DataFrame([tokens]).hstack(tags).with_columns(pl.col("prediction").list.head(pl.col(name).list.len()))
+        if self.target.kind == "detection":
+            return found(decoded, data, self.target.classes or ())
+        if self.target.kind == "pointing":
+            return pointed(decoded["place"], data)
         if self.target.kind != "several":
             return pl.DataFrame(self._columns(self.target, decoded, ""))
         columns: dict[str, Any] = {}

@@ -51,12 +51,15 @@ def _root(
 def train(
     data: Annotated[
         str | None,
-        typer.Argument(help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz) or a folder with a folder of images per class."),
+        typer.Argument(
+            help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz), a folder with a folder of images per class, or COCO's annotations of boxes (.json, or a folder with annotations.json)."
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
     source: Annotated[str | None, typer.Option(help="Column to read where sequences are written, such as a word for its phones.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, multilabel, regression, tagging or sequence; found when not given.")
+        str | None,
+        typer.Option(help="binary, multiclass, multilabel, regression, tagging, sequence, pointing or detection; found when not given."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
     sets: Sets = None,
@@ -93,7 +96,10 @@ def predict(
     run: Annotated[str, typer.Argument(help="Folder of a run, or its model folder.")],
     data: Annotated[str, typer.Argument(help="New rows with the columns of the training data.")],
     out: Annotated[
-        str | None, typer.Option(help="File to write: .csv, .parquet or .jsonl; DATA's name with .predictions.csv when not given.")
+        str | None,
+        typer.Option(
+            help="File to write: .csv, .parquet or .jsonl, of boxes .json (COCO's results); DATA's name with .predictions.csv (.json) when not given."
+        ),
     ] = None,
     device: Device = None,
     as_json: Json = False,

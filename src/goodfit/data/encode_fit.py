@@ -40,6 +40,10 @@ _SAMPLE_CELLS = 1 << 26  # numbers sampled over all columns, 512 MiB: a table of
 _CHUNK_CELLS = 1 << 22  # cells of a chunk, 32 MiB: wide tables are read in fewer rows at once
 # Settings, and the kinds that they are of.
 _OF_KIND = {"image_size": ("image",), "augment": ("image",), "vocabulary": ("text", "tokens"), "tokens": ("text",)}
+_OBJECTS_SIDE, _PLACES = (
+    128,
+    16,
+)  # pixels: of pictures with objects at most, and of which their side is a multiple, so that halving it four times is even
 _PAIR_TEXTS = 100_000  # texts that a byte-pair vocabulary is learned from; more change its merges little and cost minutes
 
 
@@ -164,7 +168,10 @@ def fit_text(dataset: Dataset, seen: Seen, text: tuple[str, ...], rows: np.ndarr
     return TextEncoder(text, "bpe", model, settings.max_tokens, settings.grams or 0)
 
 
-def fit_image(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart, seed: int, notes: list[Note]) -> ImageEncoder:
+def fit_image(
+    dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart, seed: int, notes: list[Note], *, objects: bool = False
+) -> ImageEncoder:
+    """objects: whether objects are looked for, which are smaller than the pictures that they are in."""
     paths = dataset.column(name)
     with_image = rows[paths.is_not_null().to_numpy()[rows]]
     if 0 < with_image.size < rows.size:
@@ -174,7 +181,8 @@ def fit_image(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart,
     some = with_image
     if with_image.size > encode_image.SAMPLE:
         some = np.sort(numpy_stream(seed, "sample", "images").choice(with_image, encode_image.SAMPLE, replace=False))
-    return encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size)
+    sides = {"largest": _OBJECTS_SIDE, "multiple": _PLACES} if objects else {}
+    return encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size, **sides)
 
 
 def fit_series(dataset: Dataset, names: tuple[str, ...], rows: np.ndarray, seed: int) -> SeriesEncoder:

@@ -59,7 +59,7 @@ class Encoder:
     `{"numbers": {"names", "scaling"}, "categories": {"names", "sizes"}, "text": {"columns", "vocabulary", "max_tokens"},
     "image": {"column", "channels", "height", "width", "mean", "std"}, "series": {"columns", "channels", "length"},
     "tokens": {"column", "vocabulary", "alphabet", "letters", "length"},
-    "source": {"column", "vocabulary", "length"}}`, the parts that the data have.
+    "source": {"column", "vocabulary", "length"}, "points": {"columns", "channels", "length", "visits"}, "boxes": {"classes", "most"}}`, the parts that the data have.
     target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
     """
 
@@ -93,10 +93,13 @@ class Encoder:
             self.inputs["text"] = {"columns": list(text.columns), "vocabulary": text.vocabulary, "max_tokens": text.max_tokens}
         if image:
             self.inputs["image"] = image.inputs()
+        self._steps = "points" if target.kind == "pointing" else "series"  # what the network calls the series
         if series:
-            self.inputs["series"] = series.inputs()
+            self.inputs[self._steps] = series.inputs() | ({"visits": target.visits} if target.kind == "pointing" else {})
         if tokens:
             self.inputs["tokens"] = tokens.inputs()
+        if target.kind == "detection":
+            self.inputs["boxes"] = {"classes": len(target.classes or ()), "most": target.longest}
         if source:
             self.inputs["source"] = source.inputs()
 
@@ -139,7 +142,7 @@ class Encoder:
             numbers=fit_numbers(seen, columns, scaling, rows.size, seed, notes),
             categories=fit_categories(seen, columns, notes),
             text=fit_text(dataset, seen, text, rows, settings, seed),
-            image=fit_image(dataset, images[0], rows, settings, seed, notes) if images else None,
+            image=fit_image(dataset, images[0], rows, settings, seed, notes, objects=target.kind == "detection") if images else None,
             series=fit_series(dataset, series, rows, seed) if series else None,
             source=fit_source(dataset, read, rows) if read else None,
             tokens=fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
@@ -180,7 +183,7 @@ class Encoder:
         categories = allocate("categories", (n, len(self._categories)), np.int32, folder) if self._categories else None
         tokens = Appended("text", folder) if self._text else None
         lengths = np.zeros(n + 1, np.int64)  # of the texts, behind a 0
-        steps, times = Appended("series", folder, np.float32, self._series.width) if self._series else None, np.zeros(n + 1, np.int64)
+        steps, times = Appended(self._steps, folder, np.float32, self._series.width) if self._series else None, np.zeros(n + 1, np.int64)
         side = self._image.size if self._image else 0
         image = allocate("image", (n, self._image.channels, side, side), np.uint8, folder) if self._image else None
         columns = self._columns()
@@ -212,7 +215,7 @@ class Encoder:
         if tokens is not None:
             inputs["text"] = Ragged(tokens.finish(), torch.from_numpy(lengths.cumsum()))
         if steps is not None:
-            inputs["series"] = Ragged(steps.finish(), torch.from_numpy(times.cumsum()))
+            inputs[self._steps] = Ragged(steps.finish(), torch.from_numpy(times.cumsum()))
         codes = self._codes(table) if with_target else None
         weight = self._weight(table, codes if balance else None) if with_target else None
         return Encoded(inputs, None if codes is None else torch.from_numpy(codes), weight, n, folder, lexicon)
@@ -300,7 +303,7 @@ class Encoder:
 
     def _codes(self, table: _Source) -> np.ndarray:
         """The target of each row as numbers, chunk by chunk: a column of texts takes many times their room."""
-        if self.target.kind in ("tagging", "sequence"):
+        if self.target.kind in ("tagging", "sequence", "pointing", "detection"):
             return self.target.encode(table.frame(self.target.names))
         try:
             parts = [self.target.encode(frame) for _, frame in table.chunks(self.target.names)]

@@ -24,6 +24,7 @@ from goodfit.data.frames import from_frame, is_frame
 from goodfit.data.joined import Joined
 from goodfit.data.kinds import Choice, find
 from goodfit.data.like import like, missing_column, offends
+from goodfit.data.objects import annotated, detects, read_objects, read_objects_like
 from goodfit.data.remarks import lenient, remarks
 from goodfit.data.roles import check_roles, given_parts, roles_of
 from goodfit.data.store import Scratch, write_disk
@@ -52,6 +53,8 @@ def read(
     Rows without a target are left out, with a note. Raises DataError for everything that cannot be read or learned from.
     """
     with _named(source, huge):
+        if (files := annotated(source, settings)) is not None:
+            return read_objects(files, settings, valid=valid, test=test)
         if _is_folder(source):
             return read_folder(Path(source), settings, valid=_path(valid), test=_path(test))
         return _read(source, settings, valid, test, cache, huge)
@@ -107,6 +110,8 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
 
 
 def _read_like(source: Any, schema: Schema, labelled: bool, cache: Path | None, huge: int) -> Dataset:
+    if detects(schema):
+        return read_objects_like(source, schema)
     scratch = Scratch(cache)
     if _is_folder(source):
         table, root = _pictures(Path(source), schema, labelled)

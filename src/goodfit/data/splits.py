@@ -260,7 +260,7 @@ def _stratified_by(target: TargetSpec) -> tuple[str, str]:
 
 def _strata(codes: np.ndarray, target: TargetSpec, rows: np.ndarray, seed: int) -> np.ndarray | None:
     """[n] int64 classes or quantiles to be shared out evenly, None where chance decides (multilabel, tagging, sequences, few numbers)."""
-    if target.kind in ("multilabel", "tagging", "sequence"):
+    if target.kind in ("multilabel", "tagging", "sequence", "pointing", "detection"):
         return None
     name, kind = _stratified_by(target)
     if target.kind == "several":

@@ -10,7 +10,8 @@ n rows, C classes. The form, which the report reads:
    "calibration": {"bins": [{"low", "high", "predicted", "observed", "count"}], "error"}|None,
    "coverage": {"claimed", "observed", "half_width"}|None,
    "importance": [{"column", "drop", "low", "high"}], "importance_metric", "mistakes": [see `mistakes`],
-   "labels": [{"name", "label", "f1_score", "support"}] of multilabel}],
+   "labels": [{"name", "label", "f1_score", "support"}] of multilabel,
+   "boxes": [{"label", "ap_50", "support"}], "pictures": [{"name", "true", "found", "image"}] of detection}],
  "data": {"files", "rows", "fingerprint", "columns": [{"name", "kind", "role", "missing", "distinct", "reason"}], "notes": [str],
    "split": {"train", "valid", "test", "how"}}}
 """
@@ -32,6 +33,7 @@ from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.baselines import baselines
 from goodfit.evaluation.calibration import reliability
+from goodfit.evaluation.detected import detected_classes, detected_pictures, some_pictures
 from goodfit.evaluation.importance import importance
 from goodfit.evaluation.mistakes import mistakes
 from goodfit.evaluation.scores import MAXIMISE, Prediction, part_codes, scores
@@ -85,7 +87,7 @@ def analyse(
             left = (deadline - time.monotonic()) * _SHARE / (len(specs) - index)
             if left > 0:
                 found[index]["baselines"] = baselines(dataset, spec, split, seed, on=rows, seconds=left)
-    if predict is not None and len(dataset.schema.features) > 1 and target.kind not in ("tagging", "sequence"):
+    if predict is not None and len(dataset.schema.features) > 1 and target.kind not in ("tagging", "sequence", "pointing", "detection"):
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
     document = {"targets": found, "data": _data(dataset, split)}
     return dict(plain(document))
@@ -136,6 +138,9 @@ def _measured(
         if classes is not None:
             record = _confusion if len(classes) <= _CLASSES else _confused
             entry["confusion"] = record(classes, encoded, prediction["probability"].argmax(1))
+    elif target.kind == "detection":
+        entry["boxes"] = detected_classes(prediction, encoded, target)
+        entry["pictures"] = detected_pictures(dataset, target, rows, prediction, encoded, some_pictures(rows.size, seed))
     elif target.kind == "tagging":
         record = _confusion if len(classes or ()) <= _CLASSES else _confused
         entry["confusion"] = record(classes or (), *tag_codes(prediction["tag"], encoded))

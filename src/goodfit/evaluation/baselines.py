@@ -22,7 +22,9 @@ from goodfit.base.streams import derive, numpy_stream
 from goodfit.data.dataset import Dataset
 from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
+from goodfit.evaluation.detected import detected_baselines
 from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, tabular
+from goodfit.evaluation.pointed import pointed_baselines
 from goodfit.evaluation.scores import Prediction, values
 from goodfit.evaluation.tagged import tag_baselines
 from goodfit.evaluation.written import written_baselines
@@ -55,6 +57,10 @@ def baselines(
     y, truth = (target.encode(dataset.take(rows, target.names)) for rows in (train, on))
     if target.kind == "sequence":
         return written_baselines(dataset, target, train, on, truth)
+    if target.kind == "detection":
+        return detected_baselines(dataset, target, train, truth)
+    if target.kind == "pointing":
+        return pointed_baselines(dataset, target, train, on, truth)
     if target.kind == "tagging":
         return tag_baselines(dataset, target, train, on, truth)
     w, w_on = _weight(dataset, train), _weight(dataset, on)

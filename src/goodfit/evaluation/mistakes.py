@@ -15,6 +15,8 @@ from goodfit.base.errors import DataError
 from goodfit.data.dataset import Dataset
 from goodfit.data.encode_image import fit as fit_images
 from goodfit.data.target import TargetSpec
+from goodfit.evaluation.detected import detected_mistakes
+from goodfit.evaluation.pointed import pointed_mistakes
 from goodfit.evaluation.tagged import tag_mistakes
 from goodfit.evaluation.written import written_mistakes
 
@@ -52,6 +54,10 @@ def mistakes(
     """
     if target.kind == "sequence":
         return written_mistakes(dataset, target, rows, prediction["unit"], encoded, most)
+    if target.kind == "detection":
+        return detected_mistakes(dataset, target, rows, prediction, encoded, most)
+    if target.kind == "pointing":
+        return pointed_mistakes(dataset, target, rows, prediction["place"], encoded, most)
     if target.kind == "tagging":
         return tag_mistakes(dataset, target, rows, prediction["tag"], encoded, most)
     loss = losses(target, prediction, encoded)

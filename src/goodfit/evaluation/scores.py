@@ -10,6 +10,8 @@ n rows, C classes or labels, G groups of equal scores, r resamples at once.
 | regression | r2, mean_absolute_error, root_mean_squared_error, median_absolute_error, in the target's unit |
 | tagging | accuracy (of the tokens), sentence_accuracy (rows right throughout), f1_macro |
 | sequence | token_error_rate (edits over units), accuracy (rows right throughout) |
+| detection | map, map_50, map_75 (COCO's mean average precisions) |
+| pointing | accuracy (rows right throughout), step_accuracy (places right at their turn) |
 | several | those of each part, named `<target>/<metric>` |
 
 A metric that the rows leave undefined (an AUC of one class, the R2 of one row) is left out.
@@ -25,6 +27,8 @@ import numpy as np
 from goodfit.base.protocols import Task
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation import bootstrap
+from goodfit.evaluation.detected import detected_scores
+from goodfit.evaluation.pointed import pointed_scores
 from goodfit.evaluation.tagged import tag_scores
 from goodfit.evaluation.written import written_scores
 
@@ -33,6 +37,7 @@ Prediction = dict[str, np.ndarray]
 
 MAXIMISE = {
     "accuracy", "sentence_accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "roc_auc", "roc_auc_ovr", "roc_auc_macro", "average_precision", "r2",
+    "step_accuracy", "map", "map_50", "map_75",
 }  # fmt: skip
 _RANKS = 2_048  # groups of scores inside a resample: moves an AUC by under 1e-6, and keeps a resample of any n below a millisecond
 _COARSE = 256  # the same where C columns are ranked in every resample; the shift that it makes is taken off again
@@ -95,6 +100,10 @@ def _scores(
         return _regression(actual, np.asarray(prediction["mean"], np.float64), w, seed, resamples)
     if target.kind == "sequence":
         return written_scores(prediction["unit"], y, w, seed, resamples)
+    if target.kind == "detection":
+        return detected_scores(prediction, y, len(target.classes or ()), seed, resamples)
+    if target.kind == "pointing":
+        return pointed_scores(prediction["place"], y, w, seed, resamples)
     if target.kind == "tagging":
         return tag_scores(prediction["tag"], y, len(target.classes or ()), w, seed, resamples)
     given = prediction["probability"]

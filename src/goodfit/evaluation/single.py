@@ -17,6 +17,8 @@ METRICS = {
     "regression": ("r2", "mean_absolute_error"),
     "tagging": ("accuracy", "f1_macro"),
     "sequence": ("accuracy", "token_error_rate"),
+    "pointing": ("accuracy", "step_accuracy"),
+    "detection": ("map_50", "map"),
 }  # by which importance is measured, and what serves where the rows leave the first undefined
 
 

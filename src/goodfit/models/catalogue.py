@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
-from goodfit.models.entries import images, sequences, series, tables, tagging, texts
+from goodfit.models.entries import boxes, images, pointing, sequences, series, tables, tagging, texts
 from goodfit.models.entries.images import RESIDUAL, image_defaults
 from goodfit.models.entries.tables import NO_DROPOUT_FOR_NUMBERS
 from goodfit.models.entries.texts import GRAMS
@@ -30,6 +30,8 @@ CATALOGUE: dict[str, Entry] = {
     **series.ENTRIES,
     **tagging.ENTRIES,
     **sequences.ENTRIES,
+    **pointing.ENTRIES,
+    **boxes.ENTRIES,
 }
 
 
@@ -56,6 +58,10 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     columns = set(kinds) - {"text", "image", "identifier", "constant"}
     if "source" in kinds:
         return "seq2seq_transformer"
+    if "boxes" in kinds:
+        return "anchor_detr"
+    if "points" in kinds:
+        return "pointer_transformer"
     if "tokens" in kinds:
         return "lstm_tagger"
     if "series" in kinds:
@@ -65,6 +71,11 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     if columns or (text and image):
         return "mixed"
     return "bag" if text else "resnet9" if image else "tabm"
+
+
+def for_task(kind: str) -> list[str]:
+    """The networks for a task."""
+    return [name for name, own in CATALOGUE.items() if kind in own.tasks]
 
 
 def scaling(name: str) -> Scaling:
@@ -123,7 +134,9 @@ def defaults(
             largest=sizing.TABM_LARGEST[preset], depth=settings["depth"], bins=settings["bins"], extra=extra,
         )  # fmt: skip
         settings |= dict(zip(("width", "members", "embedding_dim"), size, strict=True))
-    if (image := image_of(inputs)) is not None:
+    if "boxes" in inputs:
+        settings |= boxes.defaults(name, inputs, rows=rows, time_limit=time_limit, threads=threads)
+    elif (image := image_of(inputs)) is not None:
         settings |= image_defaults(name, image, settings, rows=rows, outputs=outputs, time_limit=time_limit, threads=threads, preset=preset)
     return settings
 
@@ -137,7 +150,11 @@ def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Mod
     own = entry(name)
     for kind in inputs:
         if kind not in own.inputs:
-            fitting = [other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs)]
+            fitting = [
+                other
+                for other, known in CATALOGUE.items()
+                if set(inputs) <= set(known.inputs) and ("boxes" in inputs or "boxes" not in known.inputs)
+            ]
             raise SettingError(
                 f"the network {name!r} reads {', '.join(own.inputs)}, the data have {', '.join(inputs)}; take {' or '.join(fitting)}",
                 value=name,
@@ -158,6 +175,11 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         steps = int(inputs["series"]["length"])
         batch["series"] = torch.zeros(rows, steps, int(inputs["series"]["channels"]))
         batch["lengths"] = torch.full((rows,), steps)
+    if "points" in inputs:
+        length = int(inputs["points"]["length"])
+        batch["points"] = torch.zeros(rows, length, int(inputs["points"]["channels"]))
+        batch["lengths"] = torch.full((rows,), length)
+        batch["target"] = torch.zeros(rows, length + 1, dtype=torch.int64)
     if "source" in inputs:
         length = int(inputs["source"]["length"])
         batch["source"] = torch.ones(rows, length, dtype=torch.int32)

@@ -7,11 +7,13 @@ from typing import Any
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.protocols import Task
-from goodfit.tasks import binary, multiclass, multilabel, regression, sequence, several, tagging
+from goodfit.tasks import binary, detection, multiclass, multilabel, pointing, regression, sequence, several, tagging
 from goodfit.tasks.binary import Binary
 from goodfit.tasks.class_metrics import RANKED
+from goodfit.tasks.detection import Detection
 from goodfit.tasks.multiclass import Multiclass
 from goodfit.tasks.multilabel import Multilabel
+from goodfit.tasks.pointing import Pointing
 from goodfit.tasks.regression import Regression
 from goodfit.tasks.sequence import Sequence
 from goodfit.tasks.several import Several
@@ -24,6 +26,8 @@ from goodfit.tasks.tagging import Tagging
 #   +0.4 % with 200 rows, where accuracy is coarse, and the better log loss and AUC in every one. It lost on satellite from 600 rows
 #   on (0.2 to 0.5 %): `score="accuracy"` is there for that.
 # tagging: accuracy of the tokens, of which there are many; probabilities of all tags of all tokens would fill the memory.
+# detection: the mean over overlaps, which sees how well boxes fit too.
+# pointing: the share of rows that are right throughout, since one wrong corner is no hull.
 # sequence: the share of units that are wrong, since a row with one mistake in ten is nearly right.
 # multilabel: log loss, since with many labels hardly any row is right in all, and F1 hangs on a threshold.
 # regression: the root of the mean squared error, which the loss is.
@@ -35,6 +39,8 @@ SCORES: dict[str, dict[str, bool]] = {
     "several": several.SCORES,
     "tagging": tagging.SCORES,
     "sequence": sequence.SCORES,
+    "pointing": pointing.SCORES,
+    "detection": detection.SCORES,
 }
 
 
@@ -49,8 +55,12 @@ def build(spec: Mapping[str, Any]) -> Task:
     if kind not in SCORES:
         raise SettingError(f"a target is one of {', '.join(SCORES)}; {kind!r} was given", value=kind)
     parts = {part["names"][0]: part for part in spec.get("parts") or ()}
-    if smoothing and (kind == "regression" or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))):
-        raise SettingError(f"train.label_smoothing has no effect on {kind} of numbers; leave it out", value=smoothing)
+    if smoothing and (
+        kind in ("regression", "pointing", "detection")
+        or (kind == "several" and all(part["kind"] == "regression" for part in parts.values()))
+    ):
+        what = kind if kind in ("pointing", "detection") else f"{kind} of numbers"
+        raise SettingError(f"train.label_smoothing has no effect on {what}; leave it out", value=smoothing)
     known = SCORES[kind] | {f"{name}/{metric}": more for name, part in parts.items() for metric, more in SCORES[part["kind"]].items()}
     if kind == "multiclass" and len(spec["classes"]) > RANKED:
         known = {name: more for name, more in known.items() if name != "roc_auc_ovr"}
@@ -67,6 +77,10 @@ def build(spec: Mapping[str, Any]) -> Task:
         return Multilabel(len(spec["classes"] or spec["names"]), label_smoothing=smoothing, score=score)
     if kind == "sequence":
         return Sequence(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score)
+    if kind == "detection":
+        return Detection(len(spec["classes"]), score=score)
+    if kind == "pointing":
+        return Pointing(int(spec["longest"]), score=score, width=int(spec.get("width") or 4))
     if kind == "tagging":
         return Tagging(len(spec["classes"]), label_smoothing=smoothing, score=score)
     if kind == "regression":

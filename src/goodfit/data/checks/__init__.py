@@ -27,7 +27,7 @@ def check(dataset: Dataset, target: TargetSpec, split: Split, seed: int) -> list
     target: as detected; mean and std do not matter here.
     """
     sample = draw(dataset, target, split, seed)
-    if target.kind in ("tagging", "sequence"):  # all other checks ask what a column says of a row's one answer
+    if target.kind in ("tagging", "sequence", "pointing", "detection"):  # all other checks ask what a column says of a row's one answer
         return sorted(check_repeats(sample), key=lambda finding: SEVERITIES.index(finding.severity))
     found = check_labels(sample)
     if all(finding.severity != "error" for finding in found):

@@ -103,7 +103,7 @@ def _above(share: float, usual: float, size: int) -> bool:
 
 def _conflicts(sample: Sample, names: list[str], copied: float | None) -> list[Finding]:
     """Training rows that are the same in every feature and differ in their class."""
-    if sample.target.kind in ("regression", "multilabel", "several", "tagging", "sequence"):
+    if sample.target.kind in ("regression", "multilabel", "several", "tagging", "sequence", "pointing", "detection"):
         return []
     codes = np.rint(sample.encoded).astype(np.int64)
     key = _hashes(sample, sample.rows, names)
