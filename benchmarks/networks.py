@@ -9,7 +9,7 @@ train, 1,000 to test (stratified, random_state 0). Fortunes: the last tenth of t
 RandomState(0).permutation, and the rest). co2 and bikeshare: the last fifth of the steps is the test, and each of its steps
 is forecast from every one of the 52 weeks or 24 hours before it; the goal, which the mean absolute error must lie below, is the seasonal naive forecast on the same
 steps, the value 52 weeks or 24 hours before (gaps bridged). At the furthest distance alone the naive forecast is the same; the network's is in the run's analysis.json
-(targets, forecast, by_step). What is measured lies in results/networks.json; a run that was stopped goes on where it was.
+(targets, forecast, by_step). Lists, hulls, tours and digits on photographs are made by `drawn.py`. What is measured lies in results/networks.json; a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+import drawn
 import record as store
 from record import OURS, Record, environment
 
@@ -209,6 +210,12 @@ CASES: dict[str, Case] = {
     "conv_autoencoder/mnist_5k": Case(given_back, "error_over_pca", 1.0, "3m", judge=beside_pca),
     "autoencoder/letter": Case(letters_back, "error_over_pca", 1.0, "3m", judge=beside_pca),
     "dcgan/mnist_5k": Case(made, "confidence", 0.9, "10m", judge=believed),
+    # Of hundreds of thousands of lists, one in a hundred tells when to stop.
+    "pointer_transformer/sorting": Case(drawn.sorting, "accuracy", None, "5m", ("data.valid_fraction=0.02",)),
+    "pointer_transformer/hull": Case(drawn.hulls, "accuracy", 0.85, "15m", ("data.valid_fraction=0.01",)),
+    "pointer_transformer/tour": Case(drawn.tours, "accuracy", None, "15m", ("data.valid_fraction=0.02",)),
+    "pointer/hull": Case(drawn.hulls, "accuracy", None, "15m", ("data.valid_fraction=0.01",)),
+    "anchor_detr/digits_on_photographs": Case(drawn.digits_on_photographs, "map_50", 0.8, "15m"),
 }
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 import goodfit as gf
 from goodfit.api import generation
-from goodfit.api.pictures import drawn
-from goodfit.api.scoring import describe, evaluate, generate, predict_file
+from goodfit.api.pictures import drawn, generate_pictures
+from goodfit.api.scoring import describe, evaluate, predict_file
 from goodfit.base.errors import BundleError, DataError, InputError, SettingError
 from goodfit.cli.main import main
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cases import LINES, NPZ, SOUND, Case, refused, used
+from cases_of_boxes import CASES_OF_BOXES
 
 ARRAYS = [
     used("npz-sound", "2 channels and up to 7 steps", call=NPZ),
@@ -128,4 +129,4 @@ TAGS = [
     ),
 ]
 
-CASES_OF_KINDS: list[Case] = [*ARRAYS, *SERIES, *SEQUENCES, *TAGS]
+CASES_OF_KINDS: list[Case] = [*ARRAYS, *SERIES, *SEQUENCES, *TAGS, *CASES_OF_BOXES]

@@ -30,7 +30,7 @@ from cases_of_texts import CASES_OF_TEXTS
 from cases_of_unlabelled import CASES_OF_UNLABELLED
 from damage import DAMAGES, WITNESS
 from graph_inputs import BUILDERS as GRAPHS
-from make_inputs import BUILDERS as TABLES
+from make_boxes import BUILDERS as TABLES  # with those of make_inputs
 
 BUILDERS = TABLES | GRAPHS
 CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS, *CASES_OF_GRAPHS, *CASES_OF_FORECASTS, *CASES_OF_TEXTS, *CASES_OF_UNLABELLED]

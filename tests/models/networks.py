@@ -26,7 +26,9 @@ CAPTION: dict[str, Any] = {"caption": {"length": 5}}
 STREAM: dict[str, Any] = {"stream": {"column": "t", "vocabulary": 30, "length": 11}}
 NOISE: dict[str, Any] = {"noise": {"size": 6, "channels": 3, "height": 12, "width": 12}}
 TABLE = NUMBERS | CATEGORIES
-ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | WINDOW | GRAPH | STREAM | CAPTION | NOISE
+POINTS: dict[str, Any] = {"points": {"columns": ["p"], "channels": 2, "length": 6, "visits": "once"}}
+BOXES: dict[str, Any] = {"boxes": {"classes": 4, "most": 3}}
+ALL = TABLE | TEXT | IMAGE | SERIES | TOKENS | SOURCE | WINDOW | GRAPH | STREAM | CAPTION | NOISE | POINTS | BOXES
 SMALL = {"width": 8, "members": 3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -89,11 +91,17 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "autoencoder, categories": ("autoencoder", CATEGORIES, {"width": 8, "activation": "tanh", "depth": 2}),
     "conv_autoencoder": ("conv_autoencoder", IMAGE, {"width": 4}),
     "dcgan": ("dcgan", NOISE, {"width": 4}),
+    "pointer_transformer": ("pointer_transformer", POINTS, {"width": 8, "heads": 2, "depth": 1}),
+    "pointer": ("pointer", POINTS, {"width": 8}),
+    "anchor_detr": ("anchor_detr", IMAGE | BOXES, {"width": 16, "heads": 2, "depth": 1, "queries": 4, "patch": 4}),
+    "detr": ("detr", IMAGE | BOXES, {"width": 16, "heads": 2, "depth": 2, "queries": 5, "patch": 4}),
     "mixed": ("mixed", TABLE | TEXT | IMAGE, SMALL),
     "mixed, text": ("mixed", TEXT | CATEGORIES, SMALL),
     "mixed, image": ("mixed", IMAGE | NUMBERS, SMALL | {"embedding": "none"}),
 }
 OUTPUTS = 4
+# Before the first layer every query of DETR is 0: what they tell each other there is one and the same vector, whatever they ask.
+IDLE = {"detr": {f"decoder.0.among.{name}" for name in ("query.weight", "query.bias", "key.weight", "key.bias", "value.weight")}}
 
 
 def build(case: str, seed: int = 0) -> nn.Module:
@@ -142,6 +150,10 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
         made["target"] = torch.cat([torch.full((rows, 1), 2), torch.randint(1, OUTPUTS, (rows, 4), generator=generator)], 1)
     if "noise" in inputs:
         made["noise"] = torch.randn(rows, 6, generator=generator)
+    if "points" in inputs:
+        made["points"] = torch.randn(rows, 6, 2, generator=generator)
+        made["lengths"] = torch.randint(1, 7, (rows,), generator=generator)
+        made["target"] = torch.randint(0, 7, (rows, 5), generator=generator)
     if "tokens" in inputs:
         real = torch.arange(6) < torch.randint(1, 7, (rows, 1), generator=generator)
         made["tokens"] = torch.where(real, torch.randint(1, 30, (rows, 6), generator=generator, dtype=torch.int32), 0).to(torch.int32)
@@ -152,7 +164,7 @@ def batch(case: str, rows: int = 6, seed: int = 0) -> dict[str, Tensor]:
 
 def shape(case: str, rows: int) -> tuple[int, ...]:
     """[B, O], or [B, K, O] of a network with members, [B, T, O] of a tagger and, V for O, of a language model, [B, T, O, O] with a chain; what is
-    given back or made."""
+    given back or made; [B, T, N + 1] of a pointer, [B, L, Q, K + 5] of boxes."""
     if "stream" in CASES[case][1]:
         return (rows, 11, 30)
     if "noise" in CASES[case][1]:
@@ -162,6 +174,10 @@ def shape(case: str, rows: int) -> tuple[int, ...]:
         return (rows, 3, 12, 13) if "image" in own else (rows, 3 * ("numbers" in own) + 92 * ("categories" in own))
     if CASES[case][1].keys() & {"source", "caption"}:
         return (rows, 5, OUTPUTS)
+    if "points" in CASES[case][1]:
+        return (rows, 5, 7)
+    if "boxes" in CASES[case][1]:
+        return (rows, 2, CASES[case][2]["queries"], 4 + 1 + 4)
     if "tokens" in CASES[case][1]:
         return (rows, 6, OUTPUTS, OUTPUTS) if CASES[case][2].get("crf") else (rows, 6, OUTPUTS)
     return (rows, 3, OUTPUTS) if CASES[case][0] in ("tabm", "mixed") else (rows, OUTPUTS)

@@ -65,6 +65,8 @@ def test_defaults_are_settings_that_a_recipe_takes() -> None:
         ({"stream"}, "gpt"),
         ({"caption"}, "caption_rnn"),
         ({"noise"}, "dcgan"),
+        ({"points"}, "pointer_transformer"),
+        ({"boxes"}, "anchor_detr"),
         ({"image", "identifier"}, "resnet9"),
         ({"text"}, "bag"),
         ({"text", "number"}, "mixed"),
@@ -116,7 +118,7 @@ def test_every_setting_has_an_effect(name: str) -> None:
         "width": 16 if "caption" in inputs else 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "silu", "norm": "layer", "embedding": "none",
         "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": not entry.defaults.get("bidirectional", True), "crf": True, "grams": 2,
         "stem": "patch" if name == "vit" else "imagenet", "residual": "graph" in entry.inputs, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
-        "pool": "class" if name == "vit" else "max" if "graph" in entry.inputs else "none", "latent_dim": 5, "noise": 0.5,
+        "pool": "class" if name == "vit" else "max" if "graph" in entry.inputs else "none", "latent_dim": 5, "noise": 0.5, "queries": 16,
     }  # fmt: skip
     base = {"width": 8, "depth": 2, "heads": 2, "members": 3, "embedding_dim": 4, "embedding": "periodic"}
     base = {key: value for key, value in base.items() if key in entry.settings}

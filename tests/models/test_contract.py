@@ -63,7 +63,7 @@ def test_gradients_reach_every_parameter(case: str) -> None:
         gradient = network.get_parameter(name).grad
         assert gradient is not None, name
         assert gradient.isfinite().all(), name
-        assert gradient.count_nonzero() > 0, name
+        assert gradient.count_nonzero() > 0 or name in networks.IDLE.get(case, ()), name
 
 
 def test_a_rows_output_depends_on_that_row_alone(case: str) -> None:

@@ -14,6 +14,7 @@ from goodfit.base.errors import InputError
 from goodfit.base.files import read_tensors, write_tensors
 from goodfit.models.attention_rnn import AttentionRNN
 from goodfit.models.pointer import PointerNetwork
+from goodfit.models.pointer_transformer import PointerTransformer
 from goodfit.models.series import SeriesForecaster, SeriesRNN
 from goodfit.models.tagger import LSTMTagger, TransformerTagger
 
@@ -38,6 +39,8 @@ CASES: dict[str, tuple[Callable[[], nn.Module], str, tuple[int, ...]]] = {
     "pointer": (lambda: PointerNetwork(3, width=8), "points", (5, 7)),
     "pointer, once": (lambda: PointerNetwork(3, width=8, visits="once", dropout=0.2), "points", (5, 7)),
     "pointer, all": (lambda: PointerNetwork(3, width=8, visits="all", glimpse=False), "points", (5, 7)),
+    "pointer transformer": (lambda: PointerTransformer(3, width=8, heads=2, depth=1), "points", (5, 7)),
+    "pointer transformer, all": (lambda: PointerTransformer(3, width=8, heads=2, depth=2, visits="all", dropout=0.2), "points", (5, 7)),
 }
 OPTIONAL = {"lengths"}
 

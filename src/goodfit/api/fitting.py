@@ -21,6 +21,7 @@ from goodfit.base.streams import derive, numpy_stream
 from goodfit.bundle.bundle import Member
 from goodfit.data import feed
 from goodfit.data.augment import Augment
+from goodfit.data.augment_boxes import BoxAugment
 from goodfit.data.encoded import Encoded
 from goodfit.data.encoder import Encoder
 from goodfit.data.target import UNLABELLED
@@ -115,6 +116,8 @@ def judge(encoder: Encoder, label_smoothing: float = 0.0, loss: str | None = Non
     refinement is best after a few epochs and the accuracy after the last.
     """
     spec = encoder.target.to_json() | {"label_smoothing": label_smoothing, "loss": loss}
+    if spec["kind"] == "pointing":
+        return tasks.build(spec | {"width": 1})  # a beam costs four times as much and hardly ranks epochs otherwise
     if spec["kind"] not in ("binary", "multiclass"):
         return tasks.build(spec)
     return tasks.build(spec | {"score": "smoothed_log_loss" if label_smoothing else "refinement"})
@@ -209,8 +212,11 @@ def train_member(
 
 
 def _training_batches(encoded: Encoded, rows: np.ndarray, recipe: Recipe, encoder: Encoder, seed: int, device: torch.device) -> Batches:
-    picture = encoder.inputs.get("image") if recipe.data.augment and encoder.target.kind not in UNLABELLED else None
-    augment = Augment.chosen(picture, named="caption" in encoder.inputs) if picture else None
+    augment: Augment | BoxAugment | None = None
+    if "boxes" in encoder.inputs and recipe.data.augment:
+        augment = BoxAugment.chosen([str(label) for label in encoder.target.classes or ()])
+    elif "image" in encoder.inputs and recipe.data.augment and encoder.target.kind not in UNLABELLED:
+        augment = Augment.chosen(encoder.inputs["image"], named="caption" in encoder.inputs)
     return feed.for_training(
         encoded, rows, inputs=encoder.inputs, batch_size=recipe.train.batch_size or 256, seed=seed, device=device, augment=augment,
         neighbours=recipe.train.neighbours, layers=recipe.model.depth,

@@ -21,7 +21,7 @@ from goodfit.base.recipe import Recipe
 from goodfit.data.dataset import Schema
 from goodfit.data.encoded import Encoded
 from goodfit.data.stream import shares
-from goodfit.data.target import UNLABELLED, TargetSpec
+from goodfit.data.target import STRUCTURED, UNLABELLED, TargetSpec
 from goodfit.models import catalogue
 
 
@@ -84,6 +84,12 @@ HABITS: dict[str, Habit] = {
     "lstm_tagger": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 8, 8, batch=32),
     "transformer_tagger": Habit("adamw", 1e-3, 1e-2, "cosine", 0.1, 1.0, 8, 8, batch=32),
     "seq2seq_transformer": Habit("adamw", 1e-3, 1e-2, "cosine", 0.1, 1.0, 30, 30, batch=128, label_smoothing=0.1, beta2=0.98),
+    # A point more or less of the rate is lost in its course; large batches are many times faster on short lists.
+    "pointer_transformer": Habit("adamw", 1e-3, 1e-2, "cosine", 0.05, 1.0, 30, 30, batch=256, beta2=0.98),
+    "pointer": Habit("adamw", 1e-3, 1e-2, "cosine", 0.05, 1.0, 30, 30, batch=128),
+    # Adam as DETR has it, at a rate for a tenth of its size; with small batches a few thousand pictures give updates enough.
+    "anchor_detr": Habit("adamw", 1e-3, 1e-2, "cosine", 0.05, 1.0, 60, 60, batch=16, beta2=0.98),
+    "detr": Habit("adamw", 5e-4, 1e-2, "cosine", 0.05, 1.0, 150, 150, batch=32, beta2=0.98),
     "attention_rnn": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 20, 20, batch=128, label_smoothing=0.1),
     # Half of Kipf and Welling's rate, at more dropout for nodes. gin on esol (three folds): RMSE 0.636 for 0.644 at 2e-3.
     "gcn": Habit("adamw", 5e-3, 1e-2, "cosine", 0.0, 1.0, 100, 100, batch=64),
@@ -109,6 +115,10 @@ EMA_FEW, FEW_ROWS = 0.99, 3_000
 BATCH_BY_ROWS = ((2_800, 32), (4_500, 64), (6_400, 128), (32_000, 256), (108_000, 512), (None, 1024))
 # Tokens of a text: a bag of words costs as much per token as it is long, and 20 newsgroups still gain at some thousands (words alone, test rows of
 # one seed: 0.843 at 256, 0.853 at 1,024, 0.858 at 4,096; three seeds gain 0.002 on average); attention pays the square.
+# Tasks whose networks are told by what they read or answer, rather than by the kinds of columns.
+_INPUT = {
+    "sequence": "source", "forecast": "window", "language": "stream", "caption": "caption", "pointing": "points", "detection": "boxes",
+}  # fmt: skip
 MAX_TOKENS = {"bag": 4096, "linear": 4096}
 TIME_LIMIT = {"fast": 60.0, "good": 600.0, "best": 3600.0}  # seconds: a coffee, a meeting, a lunch
 MEMBERS = {"fast": 1, "good": 1, "best": 8}  # networks averaged; beyond eight the gain per network is small
@@ -146,16 +156,17 @@ def data_settings(recipe: Recipe, name: str) -> DataPart:
 
 def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) -> str:
     """The network by name: the one asked for, or the default for the kinds of columns."""
-    if target.kind == "forecast":
-        return recipe.model.name or catalogue.choose({"window"}, rows, recipe.preset)
-    if target.kind == "caption":
-        return recipe.model.name or catalogue.choose({"caption"}, rows, recipe.preset)
-    if target.kind == "language":
-        return recipe.model.name or catalogue.choose({"stream"}, rows, recipe.preset)
     if target.kind in UNLABELLED:
         return network_for(recipe.model.name, schema, target)
-    if target.kind == "sequence":
-        return recipe.model.name or catalogue.choose({"source"}, rows, recipe.preset)
+    # What finds objects reads pictures as others do, so that the inputs do not tell them apart.
+    if recipe.model.name and ("detection" in catalogue.entry(recipe.model.name).tasks) != (target.kind == "detection"):
+        raise SettingError(
+            f"the network {recipe.model.name!r} is for {', '.join(catalogue.entry(recipe.model.name).tasks)}, and the task is {target.kind}; take "
+            + " or ".join(catalogue.for_task(target.kind)),
+            value=recipe.model.name,
+        )
+    if target.kind in _INPUT:
+        return recipe.model.name or catalogue.choose({_INPUT[target.kind]}, rows, recipe.preset)
     read = [column for column in schema.features if column.kind not in ("identifier", "constant")]
     kinds = {str(column.kind) for column in read}
     if (graph := graph_kind(read)) is not None:
@@ -185,7 +196,7 @@ def partner_name(recipe: Recipe, name: str) -> str | None:
 
 def member_count(recipe: Recipe, name: str, rows: int, target: TargetSpec) -> int:
     """Folds to train networks on and average. rows: those that may be trained on. Raises SettingError where there is nothing to average."""
-    if target.kind in ("tagging", "sequence", "language", "caption", *UNLABELLED):
+    if target.kind in ("language", *STRUCTURED, *UNLABELLED):
         if (recipe.train.members or 1) > 1:
             raise SettingError(
                 f"train.members={recipe.train.members} averages probabilities, and {target.kind} has none; leave it out",

@@ -15,8 +15,11 @@ from goodfit.base.errors import BundleError, DataError, InputError
 from goodfit.base.files import read_json
 from goodfit.base.protocols import Progress, Silent
 from goodfit.base.recipe import Recipe
+from goodfit.bundle.answers import flat
 from goodfit.bundle.bundle import Bundle
+from goodfit.bundle.found import by_box, write_results
 from goodfit.data.dataset import Dataset
+from goodfit.data.objects import numbers
 from goodfit.data.read import read
 from goodfit.data.splits import split
 from goodfit.data.target import UNLABELLED, detect
@@ -48,15 +51,19 @@ def predict_file(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, int]:
-    """Predict a file and write CSV, Parquet or JSON lines, by the ending of `out`; returns its path and the rows. source: see `predict`."""
+    """Predict a file and write CSV, Parquet or JSON lines, by the ending of `out`, and boxes as COCO's results too (.json); returns its path and the rows.
+
+    source: see `predict`."""
     progress = progress or Silent()
     bundle = _bundle(run)
     source = _trained_on(run, bundle) if source is None else source
-    path = Path(out) if out is not None else Path(f"{Path(source).name.split('.')[0]}.predictions.csv")
+    boxes = bundle.target.kind == "detection"
+    endings = ((".json",) if boxes else ()) + tuple(_WRITERS)
+    path = Path(out) if out is not None else Path(f"{Path(source).name.split('.')[0]}.predictions{endings[0]}")
     if path.exists() and isinstance(source, str | Path) and Path(source).exists() and path.samefile(source):
         raise InputError(f"--out must not be the file of the rows themselves; give a name other than {path.name}", file=path)
-    if path.suffix not in _WRITERS:
-        raise InputError(f"--out must end in {', '.join(_WRITERS)}; {path.name} was given", file=path)
+    if path.suffix not in endings:
+        raise InputError(f"--out must end in {', '.join(endings)}; {path.name} was given", file=path)
     if not path.parent.is_dir():
         raise InputError(f"the folder of --out must exist; {path.parent} does not", file=path)
     progress.stage("reading")
@@ -65,20 +72,22 @@ def predict_file(
         progress.say(note.message)
     progress.stage("predicting")
     frame = bundle.frame(bundle.decoded(data, device=device or "cpu"), data)
+    rows = frame.height
     if path.suffix == ".csv":
-        lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
-        between = " " if bundle.target.kind == "tagging" else ";"
-        frame = frame.with_columns(pl.col(name).list.join(between) for name in lists)
+        frame = by_box(frame) if boxes else flat(frame, " " if bundle.target.kind in ("tagging", "pointing") else ";")
     if bundle.target.kind == "reconstruction" and draw_pairs(bundle, data, path.with_suffix(".png"), device=device or "cpu"):
         progress.say(f"originals above what is given back: {path.with_suffix('.png')}")
     part = path.with_name(path.name + ".part")
     try:
-        getattr(frame, _WRITERS[path.suffix])(part)
+        if path.suffix == ".json":
+            write_results(frame, part, numbers(bundle.schema))
+        else:
+            getattr(frame, _WRITERS[path.suffix])(part)
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise InputError(f"{path} cannot be written ({error.strerror or error}); give another --out", file=path) from error
-    return path, frame.height
+    return path, rows
 
 
 def _trained_on(run: str | Path | Run, bundle: Bundle) -> str:

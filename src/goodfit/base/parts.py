@@ -43,19 +43,9 @@ def _is_numeric(annotation: Any) -> bool:
 
 
 TaskName = Literal[
-    "binary",
-    "multiclass",
-    "multilabel",
-    "regression",
-    "several",
-    "tagging",
-    "sequence",
-    "forecast",
-    "language",
-    "caption",
-    "reconstruction",
-    "generation",
-]
+    "binary", "multiclass", "multilabel", "regression", "several", "tagging", "sequence", "forecast", "language", "caption", "pointing",
+    "detection", "reconstruction", "generation",
+]  # fmt: skip
 
 
 class Part(BaseModel):
@@ -144,6 +134,9 @@ class ModelPart(Part):
     pool: Literal["none", "max", "mean", "class", "sum"] | None = Field(
         default=None,
         description="how places become one: after convolutions none, max or mean; of tokens mean or a class token; of a graph's nodes mean, sum or max",
+    )
+    queries: int | None = Field(
+        default=None, ge=1, le=10_000, description="boxes that are answered for a picture, some of them 'no object'"
     )
     patch: int | None = Field(default=None, ge=1, le=256, description="pixels between the tokens of an image")
     penalty: float | None = Field(

@@ -26,7 +26,9 @@ from torch import Tensor, nn
 from goodfit.base.errors import BundleError, InputError
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
+from goodfit.bundle.answers import pointed
 from goodfit.bundle.continuation import Writes, continuation_columns
+from goodfit.bundle.found import found
 from goodfit.data import feed
 from goodfit.data.dataset import Dataset, Schema
 from goodfit.data.encode_stream import StreamEncoder
@@ -147,6 +149,10 @@ class Bundle:
         if self.target.kind == "language":
             network, encoder = self.writer
             return pl.DataFrame(continuation_columns(network, encoder, decoded, data, int(self.about.get("seed", 0))))
+        if self.target.kind == "detection":
+            return found(decoded, data, self.target.classes or ())
+        if self.target.kind == "pointing":
+            return pointed(decoded["place"], data)
         if self.target.kind != "several":
             return pl.DataFrame(self._columns(self.target, decoded, ""))
         columns: dict[str, Any] = {}

@@ -52,7 +52,7 @@ def train(
     data: Annotated[
         str | None,
         typer.Argument(
-            help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz, graphs too), a folder with a folder of images per class, or running text (.txt)."
+            help="A table (CSV, TSV, JSON lines, Parquet, Arrow, numpy's .npz, graphs too), a folder with a folder of images per class, running text (.txt), or COCO's annotations of boxes (.json, or a folder with annotations.json)."
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
@@ -60,8 +60,8 @@ def train(
     task: Annotated[
         str | None,
         typer.Option(
-            help="binary, multiclass, multilabel, regression, tagging, sequence, language or caption, found when not given; or forecast, reconstruction, "
-            "generation."
+            help="binary, multiclass, multilabel, regression, tagging, sequence, language, caption, pointing or detection, found when not given; or "
+            "forecast, reconstruction, generation."
         ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A YAML file of settings.")] = None,
@@ -102,7 +102,10 @@ def predict(
         typer.Argument(help="New rows with the columns of the training data; a forecast goes on from the training file without."),
     ] = None,
     out: Annotated[
-        str | None, typer.Option(help="File to write: .csv, .parquet or .jsonl; DATA's name with .predictions.csv when not given.")
+        str | None,
+        typer.Option(
+            help="File to write: .csv, .parquet or .jsonl, of boxes .json (COCO's results); DATA's name with .predictions.csv (.json) when not given."
+        ),
     ] = None,
     device: Device = None,
     as_json: Json = False,

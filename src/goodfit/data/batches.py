@@ -16,20 +16,20 @@ from goodfit.base.errors import SettingError
 from goodfit.base.records import Batch
 from goodfit.base.streams import torch_stream
 from goodfit.data.augment import Augment
+from goodfit.data.augment_boxes import BoxAugment
 from goodfit.data.encode_stream import Stream, Windows
 from goodfit.data.encoded import Encoded, Ragged
 
 POOL = 50  # batches sorted by length together: padding nearly vanishes, and a batch still mixes 1 row in 50 of its length
-MULTIPLE = 8  # tokens; lengths rounded up to it, so that few shapes occur and matrix units are filled. Sources are not: a word of nine letters is no 16
+MULTIPLE = 8  # tokens; lengths rounded up to it, so that few shapes occur and matrix units are filled. Sources and lists of points are not: nine letters are no 16
 RESIDENT = 0.25  # of the accelerator's free memory that the data may take; the rest is the network's
 
 
 def rows_at_once(inputs: Mapping[str, Any]) -> int:
     """Rows of a batch for scoring, by the encoder's specification: as many as fill the cores, few enough that what lies between layers stays
     near them. With attention over 256 tokens, 1,024 texts take a GiB a layer and eight times as long as in batches of 64."""
-    return (
-        64 if inputs.keys() & {"text", "series", "tokens", "source", "window", "stream", "caption"} else 256 if "image" in inputs else 1024
-    )
+    few = {"text", "series", "tokens", "source", "window", "stream", "caption"}
+    return 64 if inputs.keys() & few else 256 if inputs.keys() & {"image", "points"} else 1024
 
 
 class Batches:
@@ -51,7 +51,7 @@ class Batches:
         seed: int,
         shuffle: bool,
         device: str | torch.device = "cpu",
-        augment: Augment | None = None,
+        augment: Augment | BoxAugment | None = None,
         drop_last: bool = False,
         inputs: Mapping[str, Any] | None = None,
     ) -> None:
@@ -67,7 +67,7 @@ class Batches:
         self._count = self._full if drop_last and self._full else -(-n // batch_size)
         ragged = [tensor.lengths for tensor in encoded.inputs.values() if isinstance(tensor, Ragged)]
         self._lengths = torch.stack(ragged).amax(0) if ragged else None  # on the CPU: the width of a batch must not wait for the device
-        self._multiple = 1 if "source" in encoded.inputs else MULTIPLE
+        self._multiple = 1 if encoded.inputs.keys() & {"source", "points"} else MULTIPLE
         self._longest = inputs["text"]["max_tokens"] if inputs and "text" in inputs and "series" not in inputs else None
         self._resident = self.device.type == "cpu" or _fits(encoded, self.device)
         data = encoded.on(self.device) if self._resident else encoded
@@ -123,7 +123,7 @@ class Batches:
                 inputs |= self._lexicon.gather(gathered)
                 continue
             inputs[name] = gathered
-            if name == "series":  # 0 is a value there, and no sign of the end
+            if name in ("series", "points"):  # 0 is a value there, and no sign of the end
                 inputs["lengths"] = tensor.lengths_of(rows)
         if self._windows is not None:
             inputs |= self._windows.inputs(rows, epoch)
@@ -137,6 +137,8 @@ class Batches:
             weight = None if weight is None else self._send(weight)
         if self._image is not None:
             inputs["image"] = self._picture(inputs["image"], rows, epoch, position)
+            if isinstance(self._augment, BoxAugment):
+                inputs["image"], target = self._augment.changed(inputs["image"], target, rows, self._seed, epoch, position)
         return Batch(inputs, target, weight, rows)
 
     def _begin(self, epoch: int) -> None:
@@ -161,7 +163,7 @@ class Batches:
         """uint8 [B, C, H, W] -> float32, mean 0 and deviation 1 over the training images, changed where that is wanted."""
         assert self._image is not None
         factor, offset = self._image
-        if self._augment is None:
+        if not isinstance(self._augment, Augment):
             return pixels.float().mul_(factor).add_(offset)
         draws = self._augment.draw(rows, self._seed, epoch, position)
         pixels = self._augment.on_pixels(pixels, draws)

@@ -48,6 +48,8 @@ _OF_KIND = {
     "tokens": ("text",),
     "spread_labels": ("neighbours",),
 }
+# Pixels: of pictures with objects at most, and of which their side is a multiple, so that halving it four times is even.
+_OBJECTS_SIDE, _PLACES = 128, 16
 _PAIR_TEXTS = 100_000  # texts that a byte-pair vocabulary is learned from; more change its merges little and cost minutes
 
 
@@ -173,9 +175,18 @@ def fit_text(dataset: Dataset, seen: Seen, text: tuple[str, ...], rows: np.ndarr
 
 
 def fit_image(
-    dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart, seed: int, notes: list[Note], *, centred: bool = False
+    dataset: Dataset,
+    name: str,
+    rows: np.ndarray,
+    settings: DataPart,
+    seed: int,
+    notes: list[Note],
+    *,
+    centred: bool = False,
+    objects: bool = False,
 ) -> ImageEncoder:
-    """centred: pixels lie from -1 to 1, whatever those of the training images are: where images are given back or made."""
+    """centred: pixels lie from -1 to 1, whatever those of the training images are: where images are given back or made.
+    objects: whether objects are looked for, which are smaller than the pictures that they are in."""
     paths = dataset.column(name)
     with_image = rows[paths.is_not_null().to_numpy()[rows]]
     if 0 < with_image.size < rows.size:
@@ -185,7 +196,8 @@ def fit_image(
     some = with_image
     if with_image.size > encode_image.SAMPLE:
         some = np.sort(numpy_stream(seed, "sample", "images").choice(with_image, encode_image.SAMPLE, replace=False))
-    found = encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size)
+    sides = {"largest": _OBJECTS_SIDE, "multiple": _PLACES} if objects else {}
+    found = encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size, **sides)
     half = (0.5,) * found.channels
     return replace(found, mean=half, std=half) if centred else found
 

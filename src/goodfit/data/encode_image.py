@@ -28,6 +28,7 @@ LARGEST = 89_478_485  # pixels; a quarter GiB of RGB, where Pillow begins to sus
 SMALLEST_SIDE, LARGEST_SIDE = 8, 64  # of the side that is chosen: below 8 nothing is left to see, and cost grows with its square
 SAMPLE = 512  # training images that size, channels, mean and standard deviation are taken from: a million pixels and more
 _SAMPLE_BYTES = 1 << 26  # of the decoded sample: fewer images where they are large
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values with which width and height change places
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 _Item = str | np.ndarray | None
@@ -79,10 +80,34 @@ class ImageEncoder:
         return cls(**{**document, "mean": tuple(document["mean"]), "std": tuple(document["std"])})
 
 
-def fit(column: str, images: pl.Series, root: Path | None, place: Place, size: int | None) -> ImageEncoder:
+def size_of(path: str, where: Callable[[], tuple[str | None, int]]) -> tuple[int, int]:
+    """Width and height of a picture as it is seen upright, from the head of its file. Raises DataError with file and row."""
+    from PIL import Image
+
+    try:
+        with _quiet(), Image.open(path, formats=FORMATS) as image:
+            turned = image.getexif().get(_ORIENTATION) in _LYING
+            return (image.height, image.width) if turned else image.size
+    except Exception as problem:  # as of `_opened`
+        table, row = where()
+        what = "is none" if isinstance(problem, Image.UnidentifiedImageError) else f"cannot be opened ({problem})"
+        raise DataError(
+            f"an image must be a readable file of {', '.join(FORMATS)}; {path!r} {what}", file=table or path, row=row, value=path
+        ) from problem
+
+
+def upright(path: str, root: Path) -> Image:
+    """A picture below `root` as it is seen. Raises DataError."""
+    with _quiet():
+        return _flat(_opened(path, root, lambda: (None, 1), None), "RGB")
+
+
+def fit(
+    column: str, images: pl.Series, root: Path | None, place: Place, size: int | None, *, largest: int = LARGEST_SIDE, multiple: int = 1
+) -> ImageEncoder:
     """Size, channels, mean and standard deviation from (a sample of) the training images, paths or arrays as in `encode_into`.
 
-    size: side in pixels; the median of the longer sides between SMALLEST_SIDE and LARGEST_SIDE when None.
+    size: side in pixels; the median of the longer sides between SMALLEST_SIDE and `largest` when None, rounded up to a multiple of `multiple`.
     """
     jobs = [(index, item) for index, item in enumerate(_items(images)) if item is not None]
     if not jobs:
@@ -93,7 +118,8 @@ def fit(column: str, images: pl.Series, root: Path | None, place: Place, size: i
         return max(image.size), _is_grey(image)
 
     seen = _on_all_cores(look, jobs)
-    side = size or int(np.clip(np.median([longer for longer, _ in seen]), SMALLEST_SIDE, LARGEST_SIDE))
+    usual = int(np.clip(np.median([longer for longer, _ in seen]), SMALLEST_SIDE, largest))
+    side = size or -(-usual // multiple) * multiple
     channels = 1 if all(grey for _, grey in seen) else 3
     encoder = ImageEncoder(column, channels, side, (0.0,) * channels, (1.0,) * channels)
     rows = [index for index, _ in jobs[: max(16, _SAMPLE_BYTES // (channels * side**2))]]

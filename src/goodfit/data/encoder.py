@@ -52,7 +52,7 @@ from goodfit.data.encode_tokens import Lexicon, TokenEncoder
 from goodfit.data.encode_window import WindowEncoder
 from goodfit.data.encoded import Appended, Encoded, Ragged, allocate, machine_memory
 from goodfit.data.gaps import codes_of, has_gaps
-from goodfit.data.target import UNLABELLED, TargetSpec
+from goodfit.data.target import STRUCTURED, UNLABELLED, TargetSpec
 
 VERSION = 1  # of encoder.json
 # Of the machine's memory that encoded data may take. Beyond, they lie in files, which are read as fast as long as there is room for them, which
@@ -68,8 +68,8 @@ class Encoder:
     "image": {"column", "channels", "height", "width", "mean", "std"}, "series": {"columns", "channels", "length"},
     "tokens": {"column", "vocabulary", "alphabet", "letters", "length"},
     "source": {"column", "vocabulary", "length"}, "window": {"columns", "length", "channels", "plain", "horizon", "season"},
-    "graph": {"rows", "features", "words", "edge_features", ...}, "stream": {"column", "vocabulary", "length"}, "caption": {"length"}}`,
-    the parts that the data have.
+    "graph": {"rows", "features", "words", "edge_features", ...}, "stream": {"column", "vocabulary", "length"}, "caption": {"length"},
+    "points": {"columns", "channels", "length", "visits"}, "boxes": {"classes", "most"}}`, the parts that the data have.
     target: with the mean and standard deviation of the training rows. notes: what was left out, and why.
     """
 
@@ -106,10 +106,13 @@ class Encoder:
             self.inputs["text"] = {"columns": list(text.columns), "vocabulary": text.vocabulary, "max_tokens": text.max_tokens}
         if image:
             self.inputs["image"] = image.inputs()
+        self._steps = "points" if target.kind == "pointing" else "series"  # what the network calls the series
         if series:
-            self.inputs["series"] = series.inputs()
+            self.inputs[self._steps] = series.inputs() | ({"visits": target.visits} if target.kind == "pointing" else {})
         if tokens:
             self.inputs["tokens"] = tokens.inputs()
+        if target.kind == "detection":
+            self.inputs["boxes"] = {"classes": len(target.classes or ()), "most": target.longest}
         if source:
             self.inputs["source"] = source.inputs()
         if graph:
@@ -165,7 +168,11 @@ class Encoder:
             numbers=fit_numbers(seen, columns, scaling, rows.size, seed, notes),
             categories=fit_categories(seen, columns, notes),
             text=fit_text(dataset, seen, text, rows, settings, seed),
-            image=fit_image(dataset, images[0], rows, settings, seed, notes, centred=target.kind in UNLABELLED) if images else None,
+            image=fit_image(
+                dataset, images[0], rows, settings, seed, notes, centred=target.kind in UNLABELLED, objects=target.kind == "detection"
+            )
+            if images
+            else None,
             series=fit_series(dataset, series, rows, seed) if series else None,
             source=fit_source(dataset, read, rows) if read else None,
             stream=stream,
@@ -209,7 +216,7 @@ class Encoder:
         categories = allocate("categories", (n, len(self._categories)), np.int32, folder) if self._categories else None
         tokens = Appended("text", folder) if self._text else None
         lengths = np.zeros(n + 1, np.int64)  # of the texts, behind a 0
-        steps, times = Appended("series", folder, np.float32, self._series.width) if self._series else None, np.zeros(n + 1, np.int64)
+        steps, times = Appended(self._steps, folder, np.float32, self._series.width) if self._series else None, np.zeros(n + 1, np.int64)
         side = self._image.size if self._image else 0
         image = allocate("image", (n, self._image.channels, side, side), np.uint8, folder) if self._image else None
         columns = self._columns()
@@ -248,7 +255,7 @@ class Encoder:
         if tokens is not None:
             inputs["text"] = Ragged(tokens.finish(), torch.from_numpy(lengths.cumsum()))
         if steps is not None:
-            inputs["series"] = Ragged(steps.finish(), torch.from_numpy(times.cumsum()))
+            inputs[self._steps] = Ragged(steps.finish(), torch.from_numpy(times.cumsum()))
         codes = self._codes(table) if with_target else None
         weight = self._weight(table, codes if balance else None) if with_target else None
         return Encoded(inputs, None if codes is None else torch.from_numpy(codes), weight, n, folder, lexicon)
@@ -354,7 +361,7 @@ class Encoder:
             return np.zeros(table.rows, np.float32)
         if has_gaps(table.source) and isinstance(table.source, Dataset):
             return table.pick(codes_of(table.source, self.target))
-        if self.target.kind in ("tagging", "sequence", "forecast", "language", "caption"):
+        if self.target.kind in ("forecast", "language", *STRUCTURED):
             return self.target.encode(table.frame(self.target.names))
         try:
             parts = [self.target.encode(frame) for _, frame in table.chunks(self.target.names)]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from goodfit.base import protocols
 from goodfit.data.augment import Augment
+from goodfit.data.augment_boxes import BoxAugment
 from goodfit.data.batches import Batches, rows_at_once
 from goodfit.data.encoded import Encoded, Ragged
 from goodfit.data.graph_batches import GraphBatches
@@ -25,7 +26,7 @@ def for_training(
     batch_size: int,
     seed: int,
     device: str | torch.device,
-    augment: Augment | None,
+    augment: Augment | BoxAugment | None,
     neighbours: int | None,
     layers: int | None,
 ) -> protocols.Batches:

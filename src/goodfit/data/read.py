@@ -25,6 +25,7 @@ from goodfit.data.graph_columns import with_graph
 from goodfit.data.joined import Joined
 from goodfit.data.kinds import Choice, find
 from goodfit.data.like import like, missing_column, offends
+from goodfit.data.objects import annotated, detects, read_objects, read_objects_like
 from goodfit.data.pictures import holds_pictures
 from goodfit.data.remarks import lenient, remarks
 from goodfit.data.roles import check_roles, given_parts, roles_of
@@ -59,6 +60,8 @@ def read(
     with _named(source, huge):
         if is_stream(source, settings):
             return read_stream(source, settings, valid, test)
+        if (files := annotated(source, settings)) is not None:
+            return read_objects(files, settings, valid=valid, test=test)
         if _is_folder(source):
             gallery = settings.task in UNLABELLED
             return (read_gallery if gallery else read_folder)(Path(source), settings, valid=_path(valid), test=_path(test))
@@ -120,6 +123,8 @@ def read_like(source: Any, schema: Schema, *, labelled: bool = False, cache: Pat
 
 
 def _read_like(source: Any, schema: Schema, labelled: bool, cache: Path | None, huge: int) -> Dataset:
+    if detects(schema):
+        return read_objects_like(source, schema)
     scratch = Scratch(cache)
     if _is_folder(source):
         table, root = _pictures(Path(source), schema, labelled)

@@ -16,7 +16,7 @@ from goodfit.base.recipe import DataPart
 from goodfit.base.streams import numpy_stream
 from goodfit.data.dataset import TEST, TRAIN, VALID, Dataset
 from goodfit.data.gaps import codes_of, has_gaps, labelled
-from goodfit.data.target import UNLABELLED, TargetSpec
+from goodfit.data.target import STRUCTURED, UNLABELLED, TargetSpec
 from goodfit.data.windows import how_by_time
 
 QUANTILES = 10  # of a regression target that every part has its share of; more would tie the parts closer than chance needs
@@ -269,8 +269,8 @@ def _stratified_by(target: TargetSpec) -> tuple[str, str]:
 
 
 def _strata(codes: np.ndarray, target: TargetSpec, rows: np.ndarray, seed: int) -> np.ndarray | None:
-    """[n] int64 classes or quantiles to be shared out evenly, None where chance decides (multilabel, tagging, sequences, no target, few numbers)."""
-    if target.kind in ("multilabel", "tagging", "sequence", "caption", *UNLABELLED):
+    """[n] int64 classes or quantiles to be shared out evenly, None where chance decides (multilabel, answers with parts, no target, few numbers)."""
+    if target.kind in ("multilabel", *STRUCTURED, *UNLABELLED):
         return None
     name, kind = _stratified_by(target)
     if target.kind == "several":

@@ -9,6 +9,8 @@ n rows, C classes or labels.
 | lists of texts, as long as those of the one column of tokens | tagging |
 | texts, where `data.source` or the task says so | sequence |
 | numbers, where the task says so | forecast |
+| boxes of COCO's annotations | detection (see `data.objects`) |
+| lists of places in the list of the same row | pointing (see `data.positions`) |
 | lists, or texts such as `a;b;c` and `a|b` whose parts repeat | multilabel |
 | other numbers | regression |
 | several columns of booleans or of 0 and 1 | multilabel, a label per column |
@@ -31,6 +33,7 @@ import polars as pl
 from goodfit.base.errors import DataError, SettingError
 from goodfit.base.parts import TaskName
 from goodfit.base.recipe import DataPart
+from goodfit.data import objects, positions
 from goodfit.data.course import Course
 from goodfit.data.dataset import Dataset, listed
 from goodfit.data.encode_sequence import Unit, cut, joined, unit_of, word_codes
@@ -39,6 +42,7 @@ from goodfit.data.windows import Windows, moments, standardised
 
 TargetKind = TaskName
 UNLABELLED = ("reconstruction", "generation")  # tasks that learn from the features alone
+STRUCTURED = ("tagging", "sequence", "caption", "pointing", "detection")  # a row's answer has parts: no mean, and no share of one
 Values = str | int | float | bool
 
 _FEW = 20  # different whole numbers up to which they are classes: digits, grades and ratings have fewer, counts and ages more
@@ -55,8 +59,9 @@ class TargetSpec:
     names: the columns. classes: the C original values (or labels), sorted; None for regression and several.
     mean, std: of the training rows, in the target's unit; regression is learned standardised.
     parts: one specification per column for `several`. separator: between the labels of a text, or the units
-    of a sequence, "" where there are lists, columns or letters. longest: units of the longest sequence of the training rows; of a
-    language the characters that are read at once. course: of a forecast.
+    of a sequence, "" where there are lists, columns or letters. longest: units of the longest sequence of the training rows, or places of the
+    longest answer, or boxes of the picture that has most; of a language the characters that are read at once. course: of a forecast.
+    visits: of pointing, how answers go over their lists (see data.positions).
     """
 
     kind: TargetKind
@@ -68,6 +73,7 @@ class TargetSpec:
     separator: str = ""
     longest: int = 0
     course: Course | None = None
+    visits: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -86,11 +92,16 @@ class TargetSpec:
         forecast: float32 [n, H], (value - mean) / std, NaN where a step is missing or does not count.
         tagging, sequence, caption: int32 [n, T] positions in `classes`, -1 behind a row's last token or unit; T of the longest row here.
         language: int64 [n] characters.
+        detection: float32 [n, M, 5] a class and a box (see `data.objects.codes`). pointing: int32 [n, T] places in the row's list, -1 behind its last.
         Raises DataError with the row where a value is missing, infinite or of no known class.
         """
         if self.kind in UNLABELLED:
             return np.zeros(len(source), np.float32)  # the features say what is right
         columns = _columns(source, self.names)
+        if self.kind == "pointing":
+            return positions.codes(columns[self.names[0]], source if isinstance(source, Dataset) else None)
+        if self.kind == "detection":
+            return objects.codes(columns[self.names[0]], self.classes or ())
         if self.kind == "several":
             return np.stack([part._codes(columns[part.names[0]], source) for part in self.parts], axis=1).astype(np.float32)
         if self.kind == "multilabel" and len(self.names) > 1:
@@ -108,6 +119,13 @@ class TargetSpec:
         if self.kind == "forecast":
             mean, std = moments(source, rows, self.names[0])
             return replace(self, mean=mean, std=std)
+        if self.kind == "pointing" and isinstance(source, Dataset):
+            column = source.column(self.names[0])
+            longest = (column if rows is None else column.gather(rows)).list.len().max()
+            return replace(self, longest=int(longest or 1), visits=positions.visits(source, column, rows))  # type: ignore[arg-type]
+        if self.kind == "detection":
+            boxes = _columns(source, self.names)[self.names[0]]
+            return replace(self, longest=int((boxes if rows is None else boxes.gather(rows)).list.len().max() or 1))  # type: ignore[arg-type]
         if self.kind != "regression":
             return self
         values = _numbers(_columns(source, self.names)[self.names[0]], source)
@@ -157,6 +175,7 @@ class TargetSpec:
             "separator": self.separator,
             "longest": self.longest,
             "course": self.course.to_json() if self.course else None,
+            "visits": self.visits,
         }
 
     @classmethod
@@ -173,6 +192,7 @@ class TargetSpec:
             separator=document["separator"],
             longest=int(document.get("longest", 0)),
             course=Course.from_json(document["course"]) if document.get("course") else None,
+            visits=str(document.get("visits", "")),
         )
 
 
@@ -192,6 +212,8 @@ def detect(dataset: Dataset, settings: DataPart) -> TargetSpec:
         raise DataError(f"a target is needed: name the column to predict with --target; the columns are {columns}")
     if isinstance(dataset.store, Windows):
         return TargetSpec("forecast", names, course=dataset.store.course)
+    if objects.detects(dataset.schema):
+        return TargetSpec("detection", names, classes=objects.classes(dataset.schema))
     if settings.task in ("sequence", "caption") or settings.source:
         return _sequence(dataset, names, settings)
     if len(names) == 1:
@@ -246,6 +268,9 @@ def _one(dataset: Dataset, name: str, task: str | None, kind: str | None) -> Tar
         raise DataError(f"the target {name!r} has no value in any row; give rows with a known target", column=name)
     if task == "tagging" or (task is None and _untagged(dataset, column) is not None):
         return _tagging(dataset, column)
+    if task == "pointing" or (task is None and positions.points(dataset, column)):
+        positions.refuse(dataset, column)
+        return TargetSpec("pointing", (name,))
     if isinstance(column.dtype, pl.List | pl.Array) or task == "multilabel":
         return _multilabel(column, name, task)
     if column.dtype.is_temporal():

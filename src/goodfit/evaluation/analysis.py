@@ -11,7 +11,8 @@ n rows, C classes. The form, which the report reads:
    "coverage": {"claimed", "observed", "half_width"}|None,
    "importance": [{"column", "drop", "low", "high"}], "importance_metric", "mistakes": [see `mistakes`],
    "forecast": of a forecast alone, see `forecasts.forecast_record`,
-   "labels": [{"name", "label", "f1_score", "support"}] of multilabel}],
+   "labels": [{"name", "label", "f1_score", "support"}] of multilabel,
+   "boxes": [{"label", "ap_50", "support"}], "pictures": [{"name", "true", "found", "image"}] of detection}],
  "data": {"files", "rows", "fingerprint", "columns": [{"name", "kind", "role", "missing", "distinct", "reason"}], "notes": [str],
    "split": {"train", "valid", "test", "how"}, "graph": see `graphs.facts`, where there is one}}
 """
@@ -30,9 +31,10 @@ from goodfit.base.files import plain
 from goodfit.base.streams import numpy_stream
 from goodfit.data.dataset import Dataset, Memory
 from goodfit.data.splits import Split
-from goodfit.data.target import TargetSpec
+from goodfit.data.target import STRUCTURED, TargetSpec
 from goodfit.evaluation.baselines import baselines
 from goodfit.evaluation.calibration import reliability
+from goodfit.evaluation.detected import detected_classes, detected_pictures, some_pictures
 from goodfit.evaluation.forecasts import coverage_of, forecast_record, pairs
 from goodfit.evaluation.graphs import facts
 from goodfit.evaluation.importance import importance
@@ -89,7 +91,7 @@ def analyse(
             if left > 0:
                 found[index]["baselines"] = baselines(dataset, spec, split, seed, on=rows, seconds=left)
     graph = facts(dataset, target, split)
-    lonely = target.kind in ("tagging", "sequence", "caption", "forecast") or graph is not None  # one column, which all rests on
+    lonely = target.kind in ("forecast", *STRUCTURED) or graph is not None  # one column, which all rests on
     if predict is not None and len(dataset.schema.features) > 1 and not lonely:
         _rely(found, dataset, target, rows, encoded, predict, weight, seed, deadline)
     document = {"targets": found, "data": data_section(dataset, split) | ({} if graph is None else {"graph": graph})}
@@ -141,6 +143,9 @@ def _measured(
         if classes is not None:
             record = _confusion if len(classes) <= _CLASSES else _confused
             entry["confusion"] = record(classes, encoded, prediction["probability"].argmax(1))
+    elif target.kind == "detection":
+        entry["boxes"] = detected_classes(prediction, encoded, target)
+        entry["pictures"] = detected_pictures(dataset, target, rows, prediction, encoded, some_pictures(rows.size, seed))
     elif target.kind == "tagging":
         record = _confusion if len(classes or ()) <= _CLASSES else _confused
         entry["confusion"] = record(classes or (), *tag_codes(prediction["tag"], encoded))

@@ -24,9 +24,11 @@ from goodfit.data.graph_columns import rows_of
 from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.captioned import caption_baselines
+from goodfit.evaluation.detected import detected_baselines
 from goodfit.evaluation.forecasts import forecast_baselines
 from goodfit.evaluation.graphs import counted, described, spread_labels
 from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, standardised, tabular
+from goodfit.evaluation.pointed import pointed_baselines
 from goodfit.evaluation.scores import Prediction, values
 from goodfit.evaluation.surprise import language_baselines
 from goodfit.evaluation.tagged import tag_baselines
@@ -67,6 +69,10 @@ def baselines(
         return caption_baselines(dataset, target, train, on, truth)
     if target.kind == "sequence":
         return written_baselines(dataset, target, train, on, truth)
+    if target.kind == "detection":
+        return detected_baselines(dataset, target, train, truth)
+    if target.kind == "pointing":
+        return pointed_baselines(dataset, target, train, on, truth)
     if target.kind == "tagging":
         return tag_baselines(dataset, target, train, on, truth)
     w, w_on = _weight(dataset, train), _weight(dataset, on)

@@ -18,7 +18,9 @@ from goodfit.data.graph_columns import KINDS as GRAPH
 from goodfit.data.graph_columns import beside
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.captioned import caption_mistakes
+from goodfit.evaluation.detected import detected_mistakes
 from goodfit.evaluation.forecasts import forecast_mistakes
+from goodfit.evaluation.pointed import pointed_mistakes
 from goodfit.evaluation.surprise import language_mistakes
 from goodfit.evaluation.tagged import tag_mistakes
 from goodfit.evaluation.written import written_mistakes
@@ -64,6 +66,10 @@ def mistakes(
         return caption_mistakes(dataset, target, rows, prediction["unit"], encoded, most, lambda worst: thumbnails(dataset, source, worst))
     if target.kind == "language":
         return language_mistakes(dataset, target, rows, prediction["bits"], most)
+    if target.kind == "detection":
+        return detected_mistakes(dataset, target, rows, prediction, encoded, most)
+    if target.kind == "pointing":
+        return pointed_mistakes(dataset, target, rows, prediction["place"], encoded, most)
     if target.kind == "tagging":
         return tag_mistakes(dataset, target, rows, prediction["tag"], encoded, most)
     loss = losses(target, prediction, encoded)

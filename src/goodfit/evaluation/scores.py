@@ -14,6 +14,8 @@ n rows, C classes or labels, G groups of equal scores, r resamples at once.
 | caption | word_f1 (of the sets of words, the mean over rows), bleu (of all rows together) |
 | language | bits_per_character |
 | reconstruction | mean_squared_error, of pixels from 0 to 1 or of standardised columns |
+| detection | map, map_50, map_75 (COCO's mean average precisions) |
+| pointing | accuracy (rows right throughout), step_accuracy (places right at their turn) |
 | several | those of each part, named `<target>/<metric>` |
 
 A metric that the rows leave undefined (an AUC of one class, the R2 of one row) is left out.
@@ -30,7 +32,9 @@ from goodfit.base.protocols import Task
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation import bootstrap
 from goodfit.evaluation.captioned import caption_scores
+from goodfit.evaluation.detected import detected_scores
 from goodfit.evaluation.forecasts import forecast_scores
+from goodfit.evaluation.pointed import pointed_scores
 from goodfit.evaluation.surprise import language_scores
 from goodfit.evaluation.tagged import tag_scores
 from goodfit.evaluation.written import written_scores
@@ -39,7 +43,8 @@ Totals = Callable[[np.ndarray], dict[str, np.ndarray]]
 Prediction = dict[str, np.ndarray]
 
 MAXIMISE = {
-    "accuracy", "sentence_accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "roc_auc", "roc_auc_ovr", "roc_auc_macro", "average_precision", "r2", "word_f1", "bleu",
+    "accuracy", "sentence_accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "roc_auc", "roc_auc_ovr", "roc_auc_macro", "average_precision", "r2",
+    "word_f1", "bleu", "step_accuracy", "map", "map_50", "map_75",
 }  # fmt: skip
 _RANKS = 2_048  # groups of scores inside a resample: moves an AUC by under 1e-6, and keeps a resample of any n below a millisecond
 _COARSE = 256  # the same where C columns are ranked in every resample; the shift that it makes is taken off again
@@ -110,6 +115,10 @@ def _scores(
         return language_scores(prediction["bits"], w, seed, resamples)
     if target.kind == "reconstruction":
         return _means({"mean_squared_error": prediction["error"]}, w, seed, resamples)
+    if target.kind == "detection":
+        return detected_scores(prediction, y, len(target.classes or ()), seed, resamples)
+    if target.kind == "pointing":
+        return pointed_scores(prediction["place"], y, w, seed, resamples)
     if target.kind == "tagging":
         return tag_scores(prediction["tag"], y, len(target.classes or ()), w, seed, resamples)
     given = prediction["probability"]

@@ -21,6 +21,8 @@ METRICS = {
     "caption": ("word_f1", "bleu"),
     "language": ("bits_per_character", "bits_per_character"),
     "reconstruction": ("mean_squared_error", "mean_squared_error"),
+    "pointing": ("accuracy", "step_accuracy"),
+    "detection": ("map_50", "map"),
 }  # by which importance is measured, and what serves where the rows leave the first undefined
 
 

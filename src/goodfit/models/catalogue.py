@@ -15,12 +15,14 @@ from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
 from goodfit.models.entries import (
+    boxes,
     captions,
     forecasts,
     graphs,
     images,
     language,
     linear,
+    pointing,
     sequences,
     series,
     tables,
@@ -50,6 +52,8 @@ CATALOGUE: dict[str, Entry] = {
     **language.ENTRIES,
     **captions.ENTRIES,
     **unlabelled.ENTRIES,
+    **pointing.ENTRIES,
+    **boxes.ENTRIES,
 }
 
 
@@ -88,6 +92,10 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
         return "gpt"
     if "noise" in kinds:
         return "dcgan"
+    if "boxes" in kinds:
+        return "anchor_detr"
+    if "points" in kinds:
+        return "pointer_transformer"
     if "tokens" in kinds:
         return "lstm_tagger"
     if "series" in kinds:
@@ -97,6 +105,11 @@ def choose(kinds: Collection[str], rows: int, preset: str) -> str:
     if columns or (text and image):
         return "mixed"
     return "bag" if text else "resnet9" if image else "tabm"
+
+
+def for_task(kind: str) -> list[str]:
+    """The networks for a task."""
+    return [name for name, own in CATALOGUE.items() if kind in own.tasks]
 
 
 def scaling(name: str) -> Scaling:
@@ -159,7 +172,9 @@ def defaults(
         settings |= dict(zip(("width", "members", "embedding_dim"), size, strict=True))
     if "graph" in inputs:
         settings |= graph_defaults(name, inputs, settings, rows=rows)
-    if (image := image_of(inputs)) is not None:
+    if "boxes" in inputs:
+        settings |= boxes.defaults(name, inputs, rows=rows, time_limit=time_limit, threads=threads)
+    elif (image := image_of(inputs)) is not None:
         settings |= image_defaults(name, image, settings, rows=rows, outputs=outputs, time_limit=time_limit, threads=threads, preset=preset)
     return settings
 
@@ -183,13 +198,13 @@ def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Mod
                 value=name,
             )
     if not _asked(own, inputs):
-        raise SettingError(f"the network {name!r} writes captions of pictures, and the target is none; leave model.name out", value=name)
+        raise SettingError(f"the network {name!r} is for {own.tasks[0]}, and the target is none; leave model.name out", value=name)
     return own.build(inputs, outputs, {**own.defaults, **checked(name, settings)})
 
 
 def _asked(own: Entry, inputs: Inputs) -> bool:
-    """Whether a network that writes captions is asked for one."""
-    return "caption" not in own.inputs or "caption" in inputs
+    """Whether a network that writes captions or finds objects is asked for them."""
+    return all(kind not in own.inputs or kind in inputs for kind in ("caption", "boxes"))
 
 
 def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
@@ -207,6 +222,11 @@ def example(inputs: Inputs, rows: int) -> dict[str, Tensor]:
         steps = int(inputs["series"]["length"])
         batch["series"] = torch.zeros(rows, steps, int(inputs["series"]["channels"]))
         batch["lengths"] = torch.full((rows,), steps)
+    if "points" in inputs:
+        length = int(inputs["points"]["length"])
+        batch["points"] = torch.zeros(rows, length, int(inputs["points"]["channels"]))
+        batch["lengths"] = torch.full((rows,), length)
+        batch["target"] = torch.zeros(rows, length + 1, dtype=torch.int64)
     if "source" in inputs:
         length = int(inputs["source"]["length"])
         batch["source"] = torch.ones(rows, length, dtype=torch.int32)

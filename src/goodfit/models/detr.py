@@ -174,7 +174,7 @@ class DETR(nn.Module):
             asked = layer(asked, query, memory, place, shown)
             said.append(self.norm(asked))
         out = torch.stack(said, 1)  # B L Q D
-        return torch.cat([self.kind(out), self.box(out).sigmoid()], 3)
+        return torch.cat([self.kind(out), self.box(out).to(_wide(x)).sigmoid()], 3)  # three digits of bfloat16 are no place
 
 
 def _wide(x: Tensor) -> torch.dtype:

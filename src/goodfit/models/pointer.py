@@ -13,10 +13,9 @@ from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.nn.additive import AdditiveAttention
 from goodfit.nn.block import State
 from goodfit.nn.dropout import Dropout
+from goodfit.nn.pointing import VISITS, allowed, named, visited
 from goodfit.nn.recurrent import Recurrent
 from goodfit.nn.shapes import expect, required
-
-VISITS = ("free", "once", "all")
 
 
 class PointerNetwork(nn.Module):
@@ -89,31 +88,14 @@ class PointerNetwork(nn.Module):
 
     def _say(self, state: State, target: Tensor) -> tuple[Tensor, State]:
         """Positions [B, T] one after the other -> logits [B, T, N + 1], and the state behind the last."""
-        end = state["real"].shape[1] - 1
-        places = target.long()
-        places = torch.where((places < 0) | (places > end), end, places)
+        places = named(target, state["real"].shape[1] - 1)
         x = state["inputs"].gather(1, places.unsqueeze(2).expand(-1, -1, self.width))  # B T W
         query, (hidden, memory) = self.walk.run(x, state=(state["hidden"], state["memory"]))
-        visited = state["visited"].unsqueeze(1) | (self._marks(places, end).cumsum(1) > 0)  # B T N+1
-        allowed = self._allowed(state["real"].unsqueeze(1), visited)
+        been = visited(places, state["visited"])  # B T N+1
+        may = allowed(state["real"], been, self.visits)
         if self.look is not None:
-            seen = self.look(query, state["looks"], allowed).softmax(2)
+            seen = self.look(query, state["looks"], may).softmax(2)
             query = query + seen @ state["values"]  # B T N+1, B N+1 W -> B T W
-        logits = self.point(self.dropout(query), state["keys"], allowed)
-        after = visited[:, -1] if target.shape[1] else state["visited"]
+        logits = self.point(self.dropout(query), state["keys"], may)
+        after = been[:, -1] if target.shape[1] else state["visited"]
         return logits, state | {"hidden": hidden, "memory": memory, "visited": after}
-
-    def _marks(self, places: Tensor, end: int) -> Tensor:
-        """[B, T] -> [B, T, N + 1], 1 at the point that stands there; the start marks none."""
-        positions = torch.arange(end + 1, device=places.device)
-        return ((places.unsqueeze(2) == positions) & (positions != end)).int()
-
-    def _allowed(self, real: Tensor, visited: Tensor) -> Tensor:
-        """Where the next step may point: [B, 1, N + 1], [B, T, N + 1] -> [B, T, N + 1]."""
-        if self.visits == "free":
-            return real.expand_as(visited)
-        allowed = real & ~visited
-        if self.visits == "once":
-            return allowed
-        finished = ~allowed[:, :, :-1].any(2, keepdim=True)
-        return torch.cat([allowed[:, :, :-1], finished], 2)

@@ -179,6 +179,19 @@ def vit_cost(image: tuple[int, int, int], width: int, *, depth: int, patch: int)
     )  # four maps of attention, two of the MLP; scores, sums of values
 
 
+def boxes_cost(image: tuple[int, int, int], width: int, *, patch: int) -> float:
+    """Multiply-adds of a picture's forward pass through the backbone of models.detr, width / 4 channels in its first block, and two layers of its encoder."""
+    inputs, height, across = image
+    cost, outputs = 0.0, width // 4
+    for index in range(patch.bit_length() - 1):
+        cost += height * across * 9 * inputs * outputs
+        height, across = height // 2, across // 2
+        cost += (2 * height * across * 9 * outputs * outputs) if index else 0
+        inputs, outputs = outputs, min(2 * outputs, 2 * width)
+    tokens = height * across
+    return cost + 2 * tokens * (12 * width * width + 2 * tokens * width)
+
+
 def _half(side: int) -> int:
     """Of a side that is halved with a frame around it."""
     return (side + 1) // 2

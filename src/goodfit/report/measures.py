@@ -35,6 +35,16 @@ MEASURES: dict[str, Measure] = {
     "bits_per_character": Measure(
         "Bits per character", False, False, "spends {value} bits on a character of {target} in {rows}", "{value}"
     ),
+    "map": Measure("Mean average precision", True, says="finds {target} with a mean average precision of {value} in {rows}"),
+    "map_50": Measure(
+        "Mean average precision at half overlap",
+        True,
+        says="finds {target} with a mean average precision of {value} at half overlap in {rows}",
+    ),
+    "map_75": Measure("Mean average precision at 75 % overlap", True),
+    "step_accuracy": Measure(
+        "Places right at their turn", True, True, "names {value} of the places of {target} right in {rows}", "{value}"
+    ),
     "balanced_accuracy": Measure(
         "Balanced accuracy", True, True, "predicts {target} correctly in {value} of {rows}, every class counting alike", "in {value}"
     ),
@@ -100,6 +110,7 @@ _READABLE = (
     "root_mean_squared_error",
     "r2",
     "average_precision",
+    "map_50",
 )
 
 
@@ -139,12 +150,13 @@ def interval(name: str, entry: dict[str, Any], extra: int = 0) -> tuple[str, str
 
 
 # Baselines that know nothing of the row, and how each baseline is called in a sentence.
-CONSTANT = frozenset({"majority", "mean", "median", "prior", "constant", "dummy"})
+CONSTANT = frozenset({"majority", "mean", "median", "prior", "constant", "dummy", "mean boxes"})
 _CALLED = {
     "majority": "always naming the most frequent class",
     "prior": "always naming the most frequent class",
     "mean": "always naming the mean",
     "median": "always naming the median",
+    "mean boxes": "the mean box of each class in every picture",
     "linear": "a linear model",
     "logistic": "a logistic regression",
     "linear on pixels": "a linear model on pixels",

@@ -7,6 +7,7 @@ a true box that no surer one has taken, by at least the threshold. Results are t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,25 +41,47 @@ def average_precision(found: Sequence[Found], true: Sequence[Truth], kind: int, 
 
     The mean, over 101 levels of recall, of the best precision at that recall or more (Lin et al., COCO, 2014).
     """
-    scores, hits, count = [np.zeros(0)], [np.zeros((0, len(thresholds)), dtype=bool)], 0
-    for (boxes, kinds, score), (wanted, wanted_kinds) in zip(found, true, strict=True):
+    return precision(judged(found, true, kind, thresholds))
+
+
+class Judged(NamedTuple):
+    """Found boxes of one class, the surest first: the image of each [n], and whether it is right at each overlap, bool [n, T]; how many true boxes each image has, [I]."""
+
+    image: np.ndarray
+    right: np.ndarray
+    objects: np.ndarray
+
+
+def judged(found: Sequence[Found], true: Sequence[Truth], kind: int, thresholds: np.ndarray) -> Judged:
+    """The found boxes of one class, held against the true ones."""
+    scores, hits = [np.zeros(0)], [np.zeros((0, len(thresholds)), dtype=bool)]
+    counts, sizes = np.zeros(len(true), np.int64), np.zeros(len(true), np.int64)
+    for image, ((boxes, kinds, score), (wanted, wanted_kinds)) in enumerate(zip(found, true, strict=True)):
         own = np.flatnonzero(np.asarray(kinds) == kind)
         own = own[np.argsort(-np.asarray(score, dtype=np.float64)[own], kind="stable")][:MOST]
         theirs = np.asarray(wanted, dtype=np.float64).reshape(-1, 4)[np.asarray(wanted_kinds) == kind]
-        count += len(theirs)
+        counts[image], sizes[image] = len(theirs), len(own)
         scores.append(np.asarray(score, dtype=np.float64)[own])
         hits.append(_hits(overlaps(np.asarray(boxes, dtype=np.float64).reshape(-1, 4)[own], theirs), thresholds))
-    if not count:
-        return np.full(len(thresholds), np.nan)
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    right = np.concatenate(hits)[order].cumsum(0)  # n T
-    precision = right / np.arange(1, len(right) + 1)[:, None]
-    precision = np.maximum.accumulate(precision[::-1], axis=0)[::-1]  # the best at this recall or more
-    result = np.zeros(len(thresholds))
-    for t in range(len(thresholds)):
+    return Judged(np.repeat(np.arange(len(true)), sizes)[order], np.concatenate(hits)[order], counts)
+
+
+def precision(one: Judged, weight: np.ndarray | None = None) -> np.ndarray:
+    """Average precision at each overlap, [T]. weight: [I] how often each image counts, once when None; of whole numbers it is as if images were repeated."""
+    T = one.right.shape[1]
+    count = one.objects.sum() if weight is None else one.objects @ weight
+    if not count:
+        return np.full(T, np.nan)
+    own = np.ones(len(one.image)) if weight is None else weight[one.image]
+    right, seen = (one.right * own[:, None]).cumsum(0), own.cumsum()  # n T, n
+    best = np.divide(right, seen[:, None], out=np.zeros_like(right), where=seen[:, None] > 0)
+    best = np.maximum.accumulate(best[::-1], axis=0)[::-1]  # the best at this recall or more
+    result = np.zeros(T)
+    for t in range(T):
         place = np.searchsorted(right[:, t] / count, RECALLS)
         reached = place < len(right)
-        result[t] = precision[place[reached], t].sum() / len(RECALLS)
+        result[t] = best[place[reached], t].sum() / len(RECALLS)
     return result
 
 

@@ -17,7 +17,7 @@ from goodfit.data.checks.shift import check_shift
 from goodfit.data.dataset import Dataset
 from goodfit.data.graph_columns import rows_of
 from goodfit.data.splits import Split
-from goodfit.data.target import UNLABELLED, TargetSpec
+from goodfit.data.target import STRUCTURED, UNLABELLED, TargetSpec
 
 SEVERITIES = ("error", "warning", "remark")
 
@@ -33,7 +33,7 @@ def check(dataset: Dataset, target: TargetSpec, split: Split, seed: int) -> list
     ):  # what was missing or cut was said when rows became windows; a text has no columns that could leak
         return []
     sample = draw(dataset, target, split, seed)
-    if target.kind in ("tagging", "sequence", "caption", *UNLABELLED):  # all other checks ask what a column says of a row's one answer
+    if target.kind in (*STRUCTURED, *UNLABELLED):  # all other checks ask what a column says of a row's one answer
         return sorted(check_repeats(sample), key=lambda finding: SEVERITIES.index(finding.severity))
     found = check_labels(sample)
     if all(finding.severity != "error" for finding in found):

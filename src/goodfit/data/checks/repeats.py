@@ -25,7 +25,7 @@ from goodfit.base.records import Finding
 from goodfit.base.streams import numpy_stream
 from goodfit.data.checks.sample import MEASURED, SHOWN, Sample
 from goodfit.data.dataset import Dataset
-from goodfit.data.target import UNLABELLED
+from goodfit.data.target import STRUCTURED, UNLABELLED
 
 _ROWS = 500_000  # whose hashes are compared: seconds; a share of rows found in a sample of training is a lower bound
 _PICTURES = 20_000  # the same where a file is opened for each
@@ -104,7 +104,7 @@ def _above(share: float, usual: float, size: int) -> bool:
 
 def _conflicts(sample: Sample, names: list[str], copied: float | None) -> list[Finding]:
     """Training rows that are the same in every feature and differ in their class."""
-    if sample.target.kind in ("regression", "multilabel", "several", "tagging", "sequence", "caption", *UNLABELLED):
+    if sample.target.kind in ("regression", "multilabel", "several", *STRUCTURED, *UNLABELLED):
         return []
     codes = np.rint(sample.encoded).astype(np.int64)
     key = _hashes(sample, sample.rows, names)

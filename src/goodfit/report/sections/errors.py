@@ -9,6 +9,7 @@ from goodfit.report.charts import matrix, predicted_against_actual
 from goodfit.report.markup import Html, el, scroll, table
 from goodfit.report.notation import clip, count, named, percent
 from goodfit.report.records import Records
+from goodfit.report.sections.boxes import boxes
 from goodfit.report.sections.each import per_target
 from goodfit.report.sections.forecast import forecast
 
@@ -31,6 +32,8 @@ def _of(target: dict[str, Any], records: Records) -> list[Any]:
         return _pairs(confusion)
     if residuals and residuals.get("actual"):
         return [*forecast(target.get("forecast") or {}), *_residuals(residuals["actual"], residuals["predicted"])]
+    if target.get("kind") == "detection":
+        return boxes(target)
     if target.get("kind") == "multilabel":
         return [el("p", "Several labels may hold at once, so there is no confusion matrix; the score of each label stands above.")]
     if target.get("classes"):
