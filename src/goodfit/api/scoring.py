@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from goodfit.api.brought import given
 from goodfit.api.folder import RunFolder, naming
-from goodfit.api.run import Run
+from goodfit.api.run import Run, load
 from goodfit.base.errors import BundleError, DataError, InputError
 from goodfit.base.files import read_json
 from goodfit.base.protocols import Progress, Silent
@@ -29,15 +30,21 @@ LARGEST_BATCH = 1_048_576  # as train.batch_size
 _WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".jsonl": "write_ndjson", ".ndjson": "write_ndjson"}
 
 
-def predict(run: str | Path | Run, source: Any, *, device: str | None = None) -> pl.DataFrame:
-    """Predictions for every row of `source`: `prediction`, and `probability_<class>` or `low` and `high`."""
-    return _bundle(run).predict(source, device=device or "cpu")
+def predict(run: str | Path | Run, source: Any, *, device: str | None = None, network: Any = None) -> pl.DataFrame:
+    """Predictions for every row of `source`: `prediction`, and `probability_<class>` or `low` and `high`. network: see `load`."""
+    return _bundle(run, network).predict(source, device=device or "cpu")
 
 
 def predict_file(
-    run: str | Path, source: str | Path, out: str | Path | None = None, *, device: str | None = None, progress: Progress | None = None
+    run: str | Path,
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    device: str | None = None,
+    progress: Progress | None = None,
+    network: Any = None,
 ) -> tuple[Path, int]:
-    """Predict a file and write CSV, Parquet or JSON lines, by the ending of `out`; returns its path and the rows."""
+    """Predict a file and write CSV, Parquet or JSON lines, by the ending of `out`; returns its path and the rows. network: see `load`."""
     progress = progress or Silent()
     path = Path(out) if out is not None else Path(f"{Path(source).name.split('.')[0]}.predictions.csv")
     if path.exists() and isinstance(source, str | Path) and Path(source).exists() and path.samefile(source):
@@ -46,7 +53,7 @@ def predict_file(
         raise InputError(f"--out must end in {', '.join(_WRITERS)}; {path.name} was given", file=path)
     if not path.parent.is_dir():
         raise InputError(f"the folder of --out must exist; {path.parent} does not", file=path)
-    bundle = _bundle(run)
+    bundle = _bundle(run, network)
     progress.stage("reading")
     data = bundle.read(source)
     for note in data.notes:
@@ -67,7 +74,9 @@ def predict_file(
     return path, frame.height
 
 
-def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def evaluate(
+    run: str | Path | Run, source: Any = None, *, device: str | None = None, progress: Progress | None = None, network: Any = None
+) -> dict[str, Any]:
     """{"metrics": {name: {value, low, high}}, "rows": n} with 95 % bootstrap intervals.
 
     source None: the run's sealed test rows. That, and a source with the bytes of the run's test file, is entered in the
@@ -76,7 +85,7 @@ def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = 
     progress = progress or Silent()
     opened = run if isinstance(run, Run) else None
     folder = opened.folder if opened else Path(str(run))
-    bundle = opened.bundle if opened else _bundle(folder)
+    bundle = opened.bundle if opened else _bundle(folder, network)
     if source is None:
         data, rows = _sealed(RunFolder(folder))
         count = open_test(folder, "goodfit evaluate", len(rows), data.fingerprint)
@@ -146,10 +155,10 @@ def _sealed(run: RunFolder) -> tuple[Dataset, np.ndarray]:
     return data, rows
 
 
-def describe(run: str | Path | Run, *, batch_size: int | None = None) -> dict[str, Any]:
-    """The network layer by layer, and the memory that training it takes, as JSON types."""
+def describe(run: str | Path | Run, *, batch_size: int | None = None, network: Any = None) -> dict[str, Any]:
+    """The network layer by layer, and the memory that training it takes, as JSON types. network: see `load`."""
     folder = run.folder if isinstance(run, Run) else Path(run)
-    bundle = _bundle(run)
+    bundle = _bundle(run, network)
     recipe = RunFolder(folder).recipe if (folder / "recipe.yaml").exists() else Recipe()
     assert recipe is not None
     if batch_size is not None and not 1 <= batch_size <= LARGEST_BATCH:
@@ -203,12 +212,12 @@ def runs(folder: str | Path = "runs") -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: entry["created"] or 0)
 
 
-def _bundle(run: str | Path | Run) -> Bundle:
+def _bundle(run: str | Path | Run, network: Any = None) -> Bundle:
     if isinstance(run, Run):
         return run.bundle
     folder = Path(run)
     if not folder.exists():
         raise BundleError(f"{folder} does not exist; give the folder of a finished run", file=folder)
     if (folder / "bundle.json").is_file():
-        return Bundle.load(folder)
-    return Run(folder).bundle
+        return Bundle.load(folder, own.what if (own := given(network)) else None)
+    return load(folder, network).bundle

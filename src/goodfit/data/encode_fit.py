@@ -33,13 +33,16 @@ from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
 from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import TokenEncoder
+from goodfit.data.preparation import Pictures, image_encoder
 from goodfit.data.target import TargetSpec
 
 SAMPLE_ROWS = 1_000_000  # for order statistics: their rank is then known to 0.05 %, half of one of 1,000 quantiles
 _SAMPLE_CELLS = 1 << 26  # numbers sampled over all columns, 512 MiB: a table of 1,500 columns gets 44,000 rows
 _CHUNK_CELLS = 1 << 22  # cells of a chunk, 32 MiB: wide tables are read in fewer rows at once
 # Settings, and the kinds that they are of.
-_OF_KIND = {"image_size": ("image",), "augment": ("image",), "vocabulary": ("text", "tokens"), "tokens": ("text",)}
+_OF_KIND = {
+    "image_size": ("image",), "augment": ("image",), "normalise": ("image",), "vocabulary": ("text", "tokens"), "tokens": ("text",)
+}  # fmt: skip
 _PAIR_TEXTS = 100_000  # texts that a byte-pair vocabulary is learned from; more change its merges little and cost minutes
 
 
@@ -164,7 +167,9 @@ def fit_text(dataset: Dataset, seen: Seen, text: tuple[str, ...], rows: np.ndarr
     return TextEncoder(text, "bpe", model, settings.max_tokens, settings.grams or 0)
 
 
-def fit_image(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart, seed: int, notes: list[Note]) -> ImageEncoder:
+def fit_image(
+    dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart, seed: int, notes: list[Note], pictures: Pictures | None = None
+) -> ImageEncoder:
     paths = dataset.column(name)
     with_image = rows[paths.is_not_null().to_numpy()[rows]]
     if 0 < with_image.size < rows.size:
@@ -174,7 +179,7 @@ def fit_image(dataset: Dataset, name: str, rows: np.ndarray, settings: DataPart,
     some = with_image
     if with_image.size > encode_image.SAMPLE:
         some = np.sort(numpy_stream(seed, "sample", "images").choice(with_image, encode_image.SAMPLE, replace=False))
-    return encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size)
+    return image_encoder(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings, pictures)
 
 
 def fit_series(dataset: Dataset, names: tuple[str, ...], rows: np.ndarray, seed: int) -> SeriesEncoder:

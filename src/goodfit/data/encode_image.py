@@ -79,10 +79,11 @@ class ImageEncoder:
         return cls(**{**document, "mean": tuple(document["mean"]), "std": tuple(document["std"])})
 
 
-def fit(column: str, images: pl.Series, root: Path | None, place: Place, size: int | None) -> ImageEncoder:
+def fit(column: str, images: pl.Series, root: Path | None, place: Place, size: int | None, channels: int | None = None) -> ImageEncoder:
     """Size, channels, mean and standard deviation from (a sample of) the training images, paths or arrays as in `encode_into`.
 
-    size: side in pixels; the median of the longer sides between SMALLEST_SIDE and LARGEST_SIDE when None.
+    size: side in pixels; the median of the longer sides between SMALLEST_SIDE and LARGEST_SIDE when None. channels: 1 or 3; by whether all are grey
+    when None.
     """
     jobs = [(index, item) for index, item in enumerate(_items(images)) if item is not None]
     if not jobs:
@@ -94,7 +95,7 @@ def fit(column: str, images: pl.Series, root: Path | None, place: Place, size: i
 
     seen = _on_all_cores(look, jobs)
     side = size or int(np.clip(np.median([longer for longer, _ in seen]), SMALLEST_SIDE, LARGEST_SIDE))
-    channels = 1 if all(grey for _, grey in seen) else 3
+    channels = channels or (1 if all(grey for _, grey in seen) else 3)
     encoder = ImageEncoder(column, channels, side, (0.0,) * channels, (1.0,) * channels)
     rows = [index for index, _ in jobs[: max(16, _SAMPLE_BYTES // (channels * side**2))]]
     pixels = np.empty((len(rows), channels, side, side), np.uint8)

@@ -42,8 +42,10 @@ from goodfit.data.encode_number import NumberScaler, Scaling
 from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
 from goodfit.data.encode_text import TextEncoder
+from goodfit.data.encode_tokenized import TokenizedText
 from goodfit.data.encode_tokens import Lexicon, TokenEncoder
 from goodfit.data.encoded import Appended, Encoded, Ragged, allocate, machine_memory
+from goodfit.data.preparation import Preparation, text_encoder
 from goodfit.data.target import TargetSpec
 
 VERSION = 1  # of encoder.json
@@ -68,7 +70,7 @@ class Encoder:
         *,
         numbers: Numbers | None,
         categories: dict[str, tuple[str, ...]],
-        text: TextEncoder | None,
+        text: TextEncoder | TokenizedText | None,
         image: ImageEncoder | None,
         series: SeriesEncoder | None,
         tokens: TokenEncoder | None,
@@ -111,11 +113,12 @@ class Encoder:
         seed: int,
         *,
         scaling: Scaling = "quantile",
+        prepared: Preparation | None = None,
     ) -> Encoder:
         """Statistics from the rows `train_rows` (0-based positions), in one pass over the data.
 
         scaling: "quantile" (a normal by quantiles, for deep networks), "standard" (mean 0, deviation 1, for linear models) or
-        "robust" (RealMLP's). Raises DataError where nothing is left to learn from, or weights are negative or not finite, and SettingError for
+        "robust" (RealMLP's). prepared: how a network that was trained elsewhere wants its pictures and texts. Raises DataError where nothing is left to learn from, or weights are negative or not finite, and SettingError for
         settings of kinds of columns that the data do not have.
         """
         if scaling not in encode_number.SCALINGS:
@@ -130,16 +133,17 @@ class Encoder:
             raise SettingError(f"a network reads one image a row; {listed(images)} are images: leave out all but one with data.drop")
         read = text[0] if target.kind == "sequence" else None
         text = () if read else text
-        if text:
+        vocabulary = prepared.vocabulary if prepared and text else None
+        if text and not vocabulary:
             encode_text.check_settings(len(text), settings.tokens, settings.vocabulary, settings.max_tokens)
         notes: list[Note] = []
         weights = fit_weights(dataset, schema, target, rows, settings)
-        seen = observe(dataset, columns, rows, seed, text if settings.tokens == "word" else ())
+        seen = observe(dataset, columns, rows, seed, text if settings.tokens == "word" and not vocabulary else ())
         encoder = cls(
             numbers=fit_numbers(seen, columns, scaling, rows.size, seed, notes),
             categories=fit_categories(seen, columns, notes),
-            text=fit_text(dataset, seen, text, rows, settings, seed),
-            image=fit_image(dataset, images[0], rows, settings, seed, notes) if images else None,
+            text=text_encoder(text, settings, vocabulary) if vocabulary else fit_text(dataset, seen, text, rows, settings, seed),
+            image=fit_image(dataset, images[0], rows, settings, seed, notes, prepared.pictures if prepared else None) if images else None,
             series=fit_series(dataset, series, rows, seed) if series else None,
             source=fit_source(dataset, read, rows) if read else None,
             tokens=fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
@@ -269,7 +273,7 @@ class Encoder:
             return cls(
                 numbers=numbers,
                 categories={item["column"]: tuple(item["levels"]) for item in document["categories"]},
-                text=TextEncoder.from_json(document["text"]) if document["text"] else None,
+                text=_text_from(document["text"]) if document["text"] else None,
                 image=ImageEncoder.from_json(document["image"]) if document["image"] else None,
                 series=SeriesEncoder.from_json(document["series"]) if document.get("series") else None,
                 tokens=TokenEncoder.from_json(document["tokens"]) if document.get("tokens") else None,
@@ -318,6 +322,10 @@ class Encoder:
             factor = np.array(self._weights.classes)[codes]
             weight = factor if weight is None else weight * factor
         return None if weight is None else torch.from_numpy(weight.astype(np.float32))
+
+
+def _text_from(document: dict[str, Any]) -> TextEncoder | TokenizedText:
+    return TokenizedText.from_json(document) if document["kind"] == "tokenizer" else TextEncoder.from_json(document)
 
 
 class _Source:
