@@ -31,7 +31,12 @@ def vit(folder: Path) -> Path:
 def bert(folder: Path) -> Path:
     torch.manual_seed(0)
     config = transformers.BertConfig(
-        vocab_size=5 + len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, max_position_embeddings=24
+        vocab_size=5 + len(WORDS),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=24,
     )
     saved = _saved(transformers.BertModel(config), folder)
     marks = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -52,7 +57,9 @@ def gpt(folder: Path) -> Path:
     """A decoder, whose tokenizer sets no marks."""
     saved = bert(folder / "vocabulary")
     torch.manual_seed(0)
-    config = transformers.GPT2Config(vocab_size=5 + len(WORDS), n_embd=16, n_layer=2, n_head=2, n_positions=24, eos_token_id=3, bos_token_id=2)
+    config = transformers.GPT2Config(
+        vocab_size=5 + len(WORDS), n_embd=16, n_layer=2, n_head=2, n_positions=24, eos_token_id=3, bos_token_id=2
+    )
     transformers.GPT2Model(config).save_pretrained(folder)
     tokenizer = json.loads((saved / "tokenizer.json").read_text()) | {"post_processor": None}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))

@@ -80,7 +80,7 @@ def test_from_the_command_line_to_a_prediction_without_the_source(
     document = json.loads(capfd.readouterr().out)
     assert document["model"] == "pretrained"
     assert document["metrics"]["accuracy"]["value"] > 0.8
-    before = read_tensors(tmp_path / "source/model.safetensors")
+    before = transformers.AutoModel.from_pretrained(tmp_path / "source").state_dict()
     shutil.rmtree(tmp_path / "source")
     predictions = tmp_path / "said.csv"
     assert main(["predict", str(tmp_path / "run"), str(data), "--out", str(predictions)]) == 0
@@ -192,6 +192,7 @@ def test_refused(tmp_path: Path) -> None:
         (texts, "mood", (f"model.source={make_vit}", "data.kinds.review=text"), DataError, "reads pictures; the data have text"),
         (table, "colour", (f"model.source={make_vit}", "data.image_size=32"), SettingError, r"data\.image_size must be 16"),
         (texts, "mood", (f"model.source={make_bert}", "data.max_tokens=64"), SettingError, r"data\.max_tokens must be at most 24"),
+        (texts, "mood", (f"model.source={make_bert}", "data.kinds.review=text", "data.grams=2"), SettingError, "runs of letters"),
         (texts, "mood", (f"model.source={make_bert}", "data.vocabulary=900"), SettingError, "brings its own vocabulary"),
         (table, "colour", (f"model.source={make_vit}", "optim.layer_decay=0.5"), SettingError, "no effect on a frozen backbone"),
         (table, "colour", (f"model.source={make_vit}", "model.width=8"), SettingError, "no effect on a linear head"),

@@ -24,10 +24,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test modules by
 from cases import CASES as CASES_OF_TABLES
 from cases import ON_RUN, PREDICT, Case
 from cases_of_kinds import CASES_OF_KINDS
+from cases_of_networks import CASES_OF_NETWORKS
 from damage import DAMAGES, WITNESS
-from make_inputs import BUILDERS
+from make_inputs import BUILDERS as BUILDERS_OF_DATA
+from make_networks import BUILDERS as BUILDERS_OF_NETWORKS
 
-CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS]
+CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS, *CASES_OF_NETWORKS]
+BUILDERS = {**BUILDERS_OF_DATA, **BUILDERS_OF_NETWORKS}
 INPUTS = Path(__file__).parent / "inputs"
 KINDS = {"call", "data", "setting", "bundle", "checkpoint", "storage", "missing-extra", "training", "input"}
 LONGEST = 600  # characters of a sentence, paths included
@@ -69,7 +72,7 @@ def place(case: Case, work: Path, sound_run: Path) -> list[str]:
         DAMAGES[case.name](work / "run")
     paths = {"in": str(given), "out": str(work / "out"), "run": str(work / "run"), "sound": str(work / "sound" / "data.csv")}
     words = [word.format(**paths) if "{" in word else word for word in shlex.split(case.call)]
-    return words + tiny(words, linear=case not in CASES_OF_KINDS)
+    return words + tiny(words, linear=case not in [*CASES_OF_KINDS, *CASES_OF_NETWORKS])
 
 
 def tiny(words: list[str], *, linear: bool = True) -> list[str]:

@@ -126,9 +126,14 @@ class Brought:
                 raise SettingError(
                     f"{name} has no effect on a pretrained network, which brings its own vocabulary; leave it out", value=name
                 )
-        if not request.given("data.max_tokens") and vocabulary.most is not None and vocabulary.most < request.data.max_tokens:
-            request = request.with_(data__max_tokens=vocabulary.most)
-        return request
+        if vocabulary.most is None or vocabulary.most >= request.data.max_tokens:
+            return request
+        if request.given("data.max_tokens"):
+            raise SettingError(
+                f"data.max_tokens must be at most {vocabulary.most}, for which the pretrained network has places; {request.data.max_tokens} was given",
+                value=request.data.max_tokens,
+            )
+        return request.with_(data__max_tokens=vocabulary.most)
 
     def refuse_other_columns(self, encoder: Encoder) -> None:
         """Raises DataError where the data have kinds of columns that the backbone does not read."""

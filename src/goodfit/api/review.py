@@ -21,6 +21,7 @@ from goodfit.data.splits import Split
 from goodfit.evaluation.analysis import analyse
 from goodfit.evaluation.calibration import interval
 from goodfit.evaluation.ledger import open_test, openings
+from goodfit.models import catalogue
 from goodfit.tasks.cooling import temperature
 
 COVERAGE = 0.9
@@ -88,6 +89,11 @@ def _blended(fitted: list[Fitted]) -> list[tuple[Fitted, dict[str, np.ndarray]]]
     return blended
 
 
+def _costly(bundle: Bundle) -> bool:
+    """Whether shuffling a column is not worth its time: of a network that the user brought, often a large one, and a single column, which matters."""
+    return bundle.members[0].model["name"] in catalogue.BROUGHT and len(bundle.schema.features) == 1
+
+
 def review(
     run: RunFolder,
     bundle: Bundle,
@@ -112,7 +118,7 @@ def review(
         data,
         bundle.target,
         split,
-        lambda frame: bundle.decoded(bundle.read(frame), device=device),
+        None if _costly(bundle) else lambda frame: bundle.decoded(bundle.read(frame), device=device),
         part=part,
         prediction=bundle.decoded(data, device=device, rows=rows),
         weight=row_weights(data, rows),

@@ -33,13 +33,8 @@ class TokenizedText:
     kind: str = "tokenizer"
 
     @classmethod
-    def fit(cls, columns: tuple[str, ...], model: str, max_tokens: int, most: int | None, blank: int) -> TokenizedText:
-        """most: tokens that the network has room for. Raises SettingError where `max_tokens` is too many or leaves no room for text."""
-        if most is not None and max_tokens > most:
-            raise SettingError(
-                f"data.max_tokens must be at most {most}, for which the pretrained network has places; {max_tokens} was given",
-                value=max_tokens,
-            )
+    def fit(cls, columns: tuple[str, ...], model: str, max_tokens: int, blank: int) -> TokenizedText:
+        """Raises SettingError where `max_tokens` leaves no room for text."""
         encoder = cls(columns, model, max_tokens, blank)
         marks = encoder._tokenizer.num_special_tokens_to_add(False)
         if max_tokens <= marks:

@@ -102,5 +102,5 @@ def spread(mean: Sequence[float], std: Sequence[float], channels: int) -> tuple[
 
 
 def text_encoder(columns: tuple[str, ...], settings: DataPart, vocabulary: Vocabulary) -> TokenizedText:
-    """The encoder of the text columns with the network's own tokenizer. Raises SettingError where it has no room for `data.max_tokens`."""
-    return TokenizedText.fit(columns, vocabulary.model, settings.max_tokens, vocabulary.most, vocabulary.blank)
+    """The encoder of the text columns with the network's own tokenizer. Raises SettingError where `data.max_tokens` leaves no room for text."""
+    return TokenizedText.fit(columns, vocabulary.model, settings.max_tokens, vocabulary.blank)

@@ -80,13 +80,15 @@ def read(source: str) -> Source:
     with _quietly(library):
         try:
             config = library.AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=local)
+            if local:
+                _refuse_too_few(library, config, folder)
             network, report = library.AutoModel.from_pretrained(
                 source, config=config, use_safetensors=True, trust_remote_code=False, local_files_only=local, dtype=torch.float32,
                 output_loading_info=True,
             )  # fmt: skip
-        except (
-            Exception
-        ) as error:  # transformers raises OSError, ValueError, KeyError and its own for a folder that it cannot use; said in one sentence
+        except SettingError:
+            raise
+        except Exception as error:  # transformers raises any type for a folder that it cannot use; said in one sentence
             raise SettingError(
                 f"model.source={source} cannot be read as a network of transformers: {_first_line(error)}; give a folder with config.json and "
                 "model.safetensors" + ("" if local else ", or a name on the hub while there is a network"),
@@ -165,6 +167,20 @@ def _refuse_unsafe(folder: Path) -> None:
     if code:
         raise SettingError(
             f"the network in {folder} brings code of its own (auto_map or attn_implementation in config.json), which goodfit never runs; give one without",
+            file=folder,
+        )
+
+
+def _refuse_too_few(library: Any, config: Any, folder: Path) -> None:
+    """Before any memory is taken: a network that its config.json makes larger than its weights can be would be filled with noise."""
+    with torch.device("meta"):
+        shapes = library.AutoModel.from_config(config, trust_remote_code=False)
+    numbers = sum(parameter.numel() for parameter in shapes.parameters())
+    stored = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if 2 * stored < numbers:  # at the least a byte for each, and half of them, as below
+        raise SettingError(
+            f"the network that the config.json in {folder} describes has {numbers:,} weights, and its safetensors take {stored:,} bytes; give a folder that "
+            "save_pretrained wrote",
             file=folder,
         )
 
