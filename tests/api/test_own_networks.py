@@ -60,7 +60,7 @@ def test_a_whole_network_from_a_module_begins_with_its_weights_and_leaves_them(t
     class Given(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layer = nn.Linear(1, 2)
+            self.layer = nn.Linear(1, 1)
 
         def forward(self, numbers: torch.Tensor) -> torch.Tensor:
             return self.layer(numbers)
@@ -117,7 +117,8 @@ def test_named_on_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[
 
 def test_a_folder_runs_nothing_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loading, predicting and resuming without a network import nothing, whatever stands in the folder."""
-    gf.train(table(), "y", network=own_networks.columns, sets=(*QUICK, "train.epochs=1"), out=tmp_path / "run")
+    table().write_csv(tmp_path / "data.csv")
+    gf.train(tmp_path / "data.csv", "y", network="tests.own_networks:columns", sets=(*QUICK, "train.epochs=1"), out=tmp_path / "run")
     monkeypatch.setattr("pkgutil.resolve_name", lambda name: pytest.fail(f"{name} was imported"))
     with pytest.raises(BundleError, match="a folder runs no code; hand it over"):
         gf.load(tmp_path / "run").predict(table())
@@ -135,7 +136,7 @@ def test_killed_and_resumed_with_another_copy_ends_in_the_same_bits(what: str, f
 
     def brought(seed: int) -> dict[str, nn.Module]:
         torch.manual_seed(seed)
-        return {what: Eyes("vector") if what == "backbone" else nn.Sequential(Eyes("vector"), nn.Linear(4, 2))}
+        return {what: Eyes("vector") if what == "backbone" else nn.Sequential(Eyes("vector"), nn.Linear(4, 1))}
 
     whole = gf.train(pictures(), "colour", sets=sets, out=tmp_path / "whole", **brought(1))
 
@@ -204,7 +205,7 @@ class Tokens(nn.Module):
             InputError,
             "the function columns that makes the network failed: TypeError",
         ),
-        ({"network": lambda inputs: columns(inputs, 5)}, InputError, r"must give \[B, 2\].*for 2 rows it gives \[2, 5\]"),
+        ({"network": lambda inputs: columns(inputs, 5)}, InputError, r"must give \[B, 1\], one number, .* for 2 rows it gives \[2, 5\]"),
         ({"model__name": "own"}, SettingError, "is the network that the call brings; add network="),
         ({"model__name": "backbone"}, SettingError, "is the network that the call brings; add backbone="),
     ],

@@ -99,6 +99,7 @@ class Brought:
 
     def settled(self, request: Recipe) -> Recipe:
         """The request with what the network decides of the data. Raises SettingError for settings of the data that it leaves no choice in."""
+        catalogue.checked(self.name, {key: value for key, value in request.model if key != "name" and value is not None})
         if self.name == "own":
             return request
         request = request if request.model.frozen is not None else request.with_(model__frozen=True)

@@ -112,11 +112,13 @@ def _counted(body: nn.Module, inputs: Inputs, pool: str) -> int:
 
 
 def _refuse_outputs(body: nn.Module, inputs: Inputs, outputs: int) -> None:
-    output, example = _run(body, inputs)
+    output, _ = _run(body, inputs)
     if not isinstance(output, Tensor) or output.dim() < 2 or output.shape[0] != 2 or output.shape[-1] != outputs:
         gives = f"{list(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-        raise InputError(
-            f"the network must give [B, {outputs}], a number for each of the target's {outputs} outputs; for 2 rows it gives {gives}: let its last "
-            "layer have as many (a function that makes it may take outputs=), or hand it over as backbone=, which gets a head"
+        wanted = (
+            "one number, which of two classes is the log-odds of the second" if outputs == 1 else f"a number for each of {outputs} outputs"
         )
-    del example
+        raise InputError(
+            f"the network must give [B, {outputs}], {wanted}; for 2 rows it gives {gives}: let its last layer have as many (a function that makes it may "
+            "take outputs=), or hand it over as backbone=, which gets a head"
+        )

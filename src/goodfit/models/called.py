@@ -55,7 +55,7 @@ def places(module: nn.Module, names: Collection[str]) -> dict[str, str | None]:
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) and not named:
         return {name: name for name in names}
     if len(set(names) - _WITH) == 1 and any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters.values()):
-        return dict.fromkeys(missing)
+        return {name: None for name in missing if name not in _WITH}
     raise InputError(
         f"the forward of {type(module).__name__} must take the inputs {', '.join(names)} by keyword; it takes {', '.join(named) or 'none'}, "
         f"and {', '.join(missing)} would be left out"

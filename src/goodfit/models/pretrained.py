@@ -27,6 +27,8 @@ _LEFT_OUT = (
     "_name_or_path", "auto_map", "dtype", "torch_dtype", "quantization_config", "use_pretrained_backbone", "attn_implementation",
     "_attn_implementation",
 )  # fmt: skip
+# Files that a vocabulary lies in: that of the tokenizers library, WordPiece's, BPE's, and SentencePiece's under its several names.
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model")
 _READS = {"pixel_values": "image", "input_ids": "text"}
 
 
@@ -229,6 +231,8 @@ def config_side(size: Any) -> int | None:
 
 
 def _vocabulary(library: Any, source: str, config: Any, local: bool) -> Vocabulary:
+    if local and not any((Path(source) / name).is_file() for name in _TOKENIZERS):  # transformers would make up an empty one
+        raise SettingError(f"the tokenizer is missing in {source}; the folder must hold tokenizer.json beside the weights", value=source)
     with _quietly(library):
         try:
             tokenizer = library.AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=local, use_fast=True)
