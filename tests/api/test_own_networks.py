@@ -115,6 +115,27 @@ def test_named_on_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[
     assert main(["train", "--resume", run, "--network", name]) == 0
 
 
+class Looks(nn.Module):
+    """Branches on values, which shapes alone do not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        return self.layer(numbers) if float(numbers.sum()) > 1e9 else -self.layer(numbers)
+
+
+def test_a_module_that_looks_at_values_is_described_by_its_weights_alone(tmp_path: Path) -> None:
+    run = gf.train(table().drop("kind"), "y", network=Looks(), sets=(*QUICK, "train.epochs=1"), out=tmp_path / "run")
+    account = describe(run)
+    assert account["parameters"] == 2
+    assert account["rows"] == ()
+    assert account["training_bytes"] > 0
+    with pytest.raises(BundleError, match=r"the network that was given is not the one that was trained: 'module\.layer\.bias' differs"):
+        gf.load(tmp_path / "run", network=nn.Linear(3, 1)).predict(table())
+
+
 def test_a_folder_runs_nothing_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loading, predicting and resuming without a network import nothing, whatever stands in the folder."""
     table().write_csv(tmp_path / "data.csv")

@@ -58,7 +58,7 @@ def test_no_features(output: Any, pool: str, said: str) -> None:
 
 def test_a_head_on_features_that_are_scaled() -> None:
     torch.manual_seed(0)
-    features = torch.randn(50, 6) * torch.tensor([1.0, 100.0, 1e-3, 1.0, 1.0, 0.0]) + 5
+    features = torch.randn(50, 6) * torch.tensor([1.0, 100.0, 1e-3, 1.0, 1e-12, 0.0]) + torch.tensor([5.0, 5, 5, 5, 0, 5])
     head = Head(6, 3)
     head.standardise(*statistics(features))
     scaled = (features - head.mean) / head.std

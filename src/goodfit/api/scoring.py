@@ -22,7 +22,7 @@ from goodfit.data.splits import split
 from goodfit.data.target import detect
 from goodfit.evaluation.ledger import open_test
 from goodfit.evaluation.scores import scores
-from goodfit.models import catalogue
+from goodfit.models import brought, catalogue
 from goodfit.models.account import describe as account_of
 from goodfit.tasks import catalogue as tasks
 
@@ -181,7 +181,8 @@ def network_account(bundle: Bundle, recipe: Recipe, batch_size: int | None = Non
         member = bundle.members[index]
         own = recipe.second if recipe.second is not None and recipe.second.model.name == name else recipe
         size = batch_size or own.train.batch_size or 256
-        account = account_of(member.network, catalogue.example(member.encoder.inputs, size), size, own.optim.name or "adamw")
+        described = brought.account if name in catalogue.BROUGHT else account_of
+        account = described(member.network, catalogue.example(member.encoder.inputs, size), size, own.optim.name or "adamw")
         accounts.append({"model": name, "batch_size": size} | account.to_json())
     averaged = [{"model": name, "networks": names.count(name), "weight": weight[name]} for name in first]
     together = {"members": len(bundle.members), "averaged": averaged, "temperatures": bundle.temperatures}

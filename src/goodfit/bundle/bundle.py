@@ -23,7 +23,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from goodfit.base.errors import BundleError
+from goodfit.base.errors import BundleError, MissingExtra
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
 from goodfit.data.batches import Batches, rows_at_once
@@ -246,6 +246,8 @@ class Bundle:
                 bins = [weights.pop(name) for name in sorted(weights) if name.startswith("bins/")]
                 outputs = tasks.build(encoder.target.to_json()).outputs
                 member = Member.build(encoder, entry["model"], outputs, bins or None, network, **precision)
+                if entry["model"]["name"] in brought.OWN:
+                    brought.refuse_another(member.network, weights)
                 _load_weights(member.network, weights, place / "network.safetensors")
                 member.network.eval()
                 members.append(member)
@@ -269,6 +271,8 @@ class Bundle:
                 dict(document["about"]),
                 temperatures,
             )
+        except (BundleError, MissingExtra):
+            raise
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise BundleError(f"{folder / 'bundle.json'} does not describe a model that can be built ({error})", file=folder) from error
 

@@ -20,12 +20,14 @@ from torch import Tensor, nn
 
 from goodfit.base.errors import BundleError, InputError
 from goodfit.models import catalogue, pretrained
+from goodfit.models.account import Account, describe
 from goodfit.models.called import Called
 from goodfit.models.entry import Inputs
 from goodfit.models.features import features_of
 from goodfit.models.headed import Head, Headed, head_settings, mask_of
 
 NAMES = ("pretrained", "backbone", "own")
+OWN = ("backbone", "own")  # those whose code the user hands over
 Given = nn.Module | Callable[..., nn.Module]
 
 
@@ -82,6 +84,26 @@ def rebuilt(model: Mapping[str, Any], outputs: int, given: Given | None) -> nn.M
             f"--network {model.get('factory') or 'package.module:function'}"
         )
     return assembled({**model, "known": True}, outputs, made(given, model["arguments"], inputs=model["inputs"], outputs=outputs))[0]
+
+
+def refuse_another(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Raises BundleError where the module that was handed over is not the one that was trained: its weights have other names or shapes."""
+    wanted = {(name, tuple(tensor.shape)) for name, tensor in network.state_dict().items()}
+    if other := sorted(wanted ^ {(name, tuple(tensor.shape)) for name, tensor in weights.items()}):
+        raise BundleError(f"the network that was given is not the one that was trained: {other[0][0]!r} differs; hand over that one")
+
+
+def account(network: nn.Module, example: Mapping[str, Tensor], batch_size: int, optimiser: str) -> Account:
+    """`account.describe`; of a module that cannot be run on shapes alone, since it looks at values, the weights without its layers."""
+    try:
+        return describe(network, example, batch_size, optimiser)
+    except Exception:  # a user's module may raise anything on tensors without values
+        weights = [parameter.numel() * parameter.element_size() for parameter in network.parameters()]
+        learned = sum(p.numel() * p.element_size() for p in network.parameters() if p.requires_grad)
+        states = {"sgd": 1, "rmsprop": 1, "adagrad": 1}.get(optimiser, 2) * learned
+        inputs = sum(tensor[0].numel() * tensor.element_size() * batch_size for tensor in example.values())
+        count, size = sum(parameter.numel() for parameter in network.parameters()), sum(weights)
+        return Account((), batch_size, count, 0, size, learned, states, 0, inputs, size + learned + states + inputs)
 
 
 def channels_of(module: nn.Module) -> int | None:

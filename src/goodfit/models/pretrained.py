@@ -82,6 +82,10 @@ def read(source: str) -> Source:
     with _quietly(library):
         try:
             config = library.AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=local)
+            if "/" in str(getattr(config, "_attn_implementation", "")):  # a name on the hub whose kernel would be fetched and run
+                raise SettingError(
+                    f"the network in {source} fetches code of its own (attn_implementation), which goodfit never runs", value=source
+                )
             if local:
                 _refuse_too_few(library, config, folder)
             network, report = library.AutoModel.from_pretrained(
