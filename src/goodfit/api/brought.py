@@ -33,6 +33,7 @@ from goodfit.data.preparation import IMAGENET, Pictures, Preparation
 from goodfit.models import brought, catalogue, pretrained
 from goodfit.models.features import statistics
 from goodfit.models.headed import Headed
+from goodfit.models.pretrained_inputs import PHOTOGRAPH
 from goodfit.training.step import reseed
 
 WEIGHTS, ABOUT = "brought.safetensors", "brought.json"  # in the run's cache
@@ -205,7 +206,7 @@ def open_brought(run: RunFolder, request: Recipe, own: Given | None, progress: P
     else:
         write_tensors(cache / WEIGHTS, module.state_dict())
     channels = brought.channels_of(module)
-    pictures = Pictures(channels) if name == "own" else Pictures(channels or 3, pretrained.PHOTOGRAPH, *IMAGENET)
+    pictures = Pictures(channels) if name == "own" else Pictures(channels or 3, PHOTOGRAPH, *IMAGENET)
     return Brought(name, about, lambda inputs, outputs: brought.made(module, {}), Preparation(pictures), None)
 
 

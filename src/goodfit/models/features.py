@@ -70,5 +70,7 @@ def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
     However small features are, they count by how they vary: a network with random weights has features of 1e-9 that tell classes apart.
     """
     std, mean = torch.std_mean(features.double(), dim=0, correction=0)
-    varies = std > torch.clamp(1e-6 * mean.abs(), min=1e-30)  # 1e-6: float32's rounding, beside which nothing is known; 1e-30: near its smallest
+    varies = std > torch.clamp(
+        1e-6 * mean.abs(), min=1e-30
+    )  # 1e-6: float32's rounding, beside which nothing is known; 1e-30: near its smallest
     return mean.float(), torch.where(varies, std, 1.0).float()
