@@ -227,6 +227,7 @@ class Tokens(nn.Module):
             "the function columns that makes the network failed: TypeError",
         ),
         ({"network": lambda inputs: columns(inputs, 5)}, InputError, r"must give \[B, 1\], one number, .* for 2 rows it gives \[2, 5\]"),
+        ({"network": nn.Linear(1, 1), "model__arguments": {"width": 3}}, SettingError, "no effect on a module that is made already"),
         ({"model__name": "own"}, SettingError, "is the network that the call brings; add network="),
         ({"model__name": "backbone"}, SettingError, "is the network that the call brings; add backbone="),
     ],

@@ -200,6 +200,8 @@ def open_brought(run: RunFolder, request: Recipe, own: Given | None, progress: P
     about: dict[str, Any] = {"factory": own.name, "arguments": arguments}
     if own.network == "own" and not isinstance(own.what, nn.Module):  # its weights are drawn for each fold anew
         return Brought("own", about, lambda inputs, outputs: brought.made(own.what, arguments, inputs=inputs, outputs=outputs), None, None)
+    if isinstance(own.what, nn.Module) and arguments:
+        raise SettingError("model.arguments has no effect on a module that is made already; leave it out, or hand over the function")
     module = brought.made(own.what, arguments)
     if (cache / WEIGHTS).exists():
         _restore(module, cache)
@@ -207,7 +209,7 @@ def open_brought(run: RunFolder, request: Recipe, own: Given | None, progress: P
         write_tensors(cache / WEIGHTS, module.state_dict())
     channels = brought.channels_of(module)
     pictures = Pictures(channels) if name == "own" else Pictures(channels or 3, PHOTOGRAPH, *IMAGENET)
-    return Brought(name, about, lambda inputs, outputs: brought.made(module, {}), Preparation(pictures), None)
+    return Brought(name, about, _start(module, request), Preparation(pictures), None)
 
 
 def _pretrained(cache: Path, request: Recipe, progress: Progress) -> Brought:
@@ -230,10 +232,16 @@ def _pretrained(cache: Path, request: Recipe, progress: Progress) -> Brought:
     return Brought(
         "pretrained",
         {"architecture": source.architecture},
-        lambda inputs, outputs: brought.made(source.network, {}),
+        _start(source.network, request),
         source.preparation,
         source.reads,
     )
+
+
+def _start(module: nn.Module, request: Recipe) -> Callable[[Any, int], nn.Module]:
+    """What each fold's network begins with: a copy, or where nothing of it learns, the module itself, of which one is enough."""
+    frozen = request.model.name != "own" and request.model.frozen is not False
+    return lambda inputs, outputs: module if frozen else brought.made(module, {})
 
 
 def _restore(module: nn.Module, cache: Path) -> None:
@@ -257,6 +265,7 @@ def _features(
     network: Headed, fold: Fold, rows: np.ndarray, folder: Path | None, device: torch.device, progress: Progress | None
 ) -> Tensor:
     """float32 [n, F] of the fold's rows, those outside of `rows` zeros; in a file of `folder` where the inputs are in one."""
+    training = network.training
     network = network.to(device).eval()
     batches = Batches(
         fold.encoded, rows, batch_size=rows_at_once(fold.encoder.inputs), seed=0, shuffle=False, device=device, inputs=fold.encoder.inputs
@@ -270,5 +279,6 @@ def _features(
         values[batch.rows.cpu().numpy()] = found
         if progress is not None:
             progress.advance(len(batch))
+    network.train(training)
     assert values is not None
     return torch.from_numpy(values)
