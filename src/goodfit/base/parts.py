@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -97,7 +97,7 @@ class ModelPart(Part):
     name: str | None = Field(default=None, description="name in the catalogue, see `goodfit models`; chosen from the data when None")
     source: str | None = Field(default=None, description="folder or hub name of a pretrained backbone (model.name=pretrained)")
     frozen: bool | None = Field(default=None, description="keep a backbone as it is and learn its head alone; fine-tuned when false")
-    arguments: dict[str, Any] | None = Field(default=None, description="plain arguments of the function that makes your own network")
+    arguments: dict[str, JsonValue] | None = Field(default=None, description="plain arguments of the function that makes your own network")
     width: int | None = Field(default=None, ge=1, le=16_384, description="units of a hidden layer, or channels of the first block")
     depth: int | None = Field(default=None, ge=0, le=1_000, description="hidden layers or blocks")
     members: int | None = Field(default=None, ge=1, le=512, description="K, the networks inside a TabM")
