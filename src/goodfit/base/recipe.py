@@ -312,6 +312,7 @@ _WANTED = {  # pydantic's types of errors
     "tuple_type": "a name or a list of names",
     "dict_type": "a mapping",
     "model_type": "a mapping of settings",
+    "invalid-json-value": "a number, a text, true, false, or a list or mapping of these",
 }
 
 
