@@ -132,7 +132,7 @@ def test_a_module_that_looks_at_values_is_described_by_its_weights_alone(tmp_pat
     assert account["parameters"] == 2
     assert account["rows"] == ()
     assert account["training_bytes"] > 0
-    with pytest.raises(BundleError, match=r"the network that was given is not the one that was trained: 'module\.layer\.bias' differs"):
+    with pytest.raises(BundleError, match=r"the network that was given is not the one that was trained: 'module\.bias' differs"):
         gf.load(tmp_path / "run", network=nn.Linear(3, 1)).predict(table())
 
 
