@@ -25,7 +25,7 @@ def sentences(n: int) -> dict[str, list[str]]:
 
 if __name__ == "__main__":
     for name, settings in {
-        "bag": (),
+        "bag": ("data.grams=0",),
         "gru": ("model.width=32", "model.embedding_dim=16", "optim.lr=0.01"),
         "transformer": ("model.width=32", "model.heads=2", "optim.lr=0.003"),
     }.items():
