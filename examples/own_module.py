@@ -34,8 +34,14 @@ if __name__ == "__main__":
     pictures, names = (digits.images * 15).astype(np.uint8), digits.target.astype(str)
     low = digits.target < 5
     high = np.flatnonzero(~low)[:400]
-    sets = ["data.image_size=16", "data.normalise=unit", "train.epochs=20", "data.augment=false"]
-    first = gf.train({"image": pictures[low], "digit": names[low]}, target="digit", network=whole, preset="fast", sets=sets)
+    sets = ["data.image_size=16", "data.normalise=unit"]
+    first = gf.train(
+        {"image": pictures[low], "digit": names[low]},
+        target="digit",
+        network=whole,
+        preset="fast",
+        sets=[*sets, "train.epochs=20", "data.augment=false"],
+    )
     print(f"0 to 4: accuracy {first.metrics['accuracy']['value']:.3f} with the whole network")
 
     trained = first.bundle.members[0].network.module[0]

@@ -8,7 +8,7 @@ import goodfit as gf
 if __name__ == "__main__":
     digits = load_digits()
     table = {"picture": (digits.images * 15).astype(np.uint8), "digit": digits.target.astype(str)}
-    sets = ["model.name=vit", "model.width=48", "model.depth=2", "data.image_size=16", "train.epochs=12"]
+    sets = ["model.name=vit", "model.width=48", "model.depth=2", "data.image_size=16", "train.epochs=16"]
     run = gf.train(table, target="digit", preset="fast", sets=sets)
     print(f"accuracy {run.metrics['accuracy']['value']:.3f} on digits that it had never seen")
     for layer in run.bundle.members[0].network.named_children():

@@ -37,6 +37,7 @@ from goodfit.models.pretrained_inputs import PHOTOGRAPH
 from goodfit.training.step import reseed
 
 WEIGHTS, ABOUT = "brought.safetensors", "brought.json"  # in the run's cache
+PROBE_DROPOUT, TUNED_DROPOUT = 0.5, 0.1  # see plan.HABITS; Devlin et al. 2019
 STATISTICS = 1_024  # training rows that a head behind a backbone that learns is scaled by: it moves on anyway
 
 
@@ -104,6 +105,8 @@ class Brought:
         if self.name == "own":
             return request
         request = request if request.model.frozen is not None else request.with_(model__frozen=True)
+        if request.model.dropout is None:
+            request = request.with_(model__dropout=PROBE_DROPOUT if request.model.frozen else TUNED_DROPOUT)
         if request.model.frozen and request.given("optim.layer_decay"):
             raise SettingError(
                 "optim.layer_decay has no effect on a frozen backbone, whose head alone learns; set model.frozen=false, or leave it out"

@@ -81,8 +81,10 @@ HABITS: dict[str, Habit] = {
     **dict.fromkeys(
         ("pretrained", "backbone"), Habit("adamw", 1e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32, label_smoothing=0.1, layer_decay=0.8)
     ),
-    # The head alone, on features that are computed already: an update costs next to nothing, and a plan that ends at rate 0 finds the minimum.
-    "probe": Habit("adamw", 1e-3, 1e-1, "cosine", 0.05, None, 60, 60, batch=64),
+    # The head alone, on features that are computed already: an update costs next to nothing, and a plan that ends at rate 0 finds the minimum. Decay and
+    # dropout by five-fold validation on 1,016 emoji with EfficientNet-Lite0's features (log loss, accuracy): decay 0.1 1.003 and 0.706, 3 0.972 and 0.718,
+    # 10 0.960 and 0.719; with dropout 0.5, decay 0.1 0.973 and 0.711, 3 0.936 and 0.718.
+    "probe": Habit("adamw", 1e-3, 3.0, "cosine", 0.05, None, 60, 60, batch=32),
     "own": Habit("adamw", 1e-3, 1e-2, "cosine", 0.05, 1.0, 30, 30, batch=64),
 }
 # TabM's sizes by training rows (TECHNIQUES: below 2.8k 32, 4.5k 64, 6.4k 128, 32k 256, 108k 512, else 1024)

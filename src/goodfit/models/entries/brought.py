@@ -15,7 +15,9 @@ HEAD = {
     "depth": Setting(0, "hidden layers of the head: a linear probe tells best what the features are worth"),
     "width": Setting(256, "units of a hidden layer of the head"),
     "activation": Setting("relu", "of the head's hidden layers"),
-    "dropout": Setting(0.0, "of the features, or of the head's hidden layers; decay and early stopping regularise a linear head"),
+    "dropout": Setting(
+        None, "of the features, or of the head's hidden layers: 0.5 on a frozen backbone (see the habit of probes), else BERT's 0.1"
+    ),
 }
 
 ENTRIES: dict[str, Entry] = {
