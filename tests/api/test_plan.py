@@ -40,7 +40,7 @@ def test_few_series_get_several_networks() -> None:
 
 
 def test_every_network_has_a_habit() -> None:
-    assert HABITS.keys() == set(catalogue.names())
+    assert HABITS.keys() == {*catalogue.names(), *catalogue.BROUGHT, "probe"}
 
 
 @pytest.mark.parametrize("updates", [None, 5, 20, 60, 1000, 10**6])

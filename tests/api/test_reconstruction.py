@@ -186,6 +186,6 @@ def test_refused(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'text' holds text: leave it out with data\.drop=text"):
         gf.train(frame, task="reconstruction", out=tmp_path / "run")
     run = gf.train(table(60), task="reconstruction", sets=(*FAST, "train.epochs=1"), out=tmp_path / "sound")
-    with pytest.raises(InputError, match="pictures are made by a run of the task generation; .* learned reconstruction"):
+    with pytest.raises(InputError, match=r"pictures are made by a run of the task generation; .* learned reconstruction"):
         generate_pictures(run)
     assert not (tmp_path / "run").exists()

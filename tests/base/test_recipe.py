@@ -264,6 +264,8 @@ def values_of(name: str) -> st.SearchStrategy[Any]:
     limits = bound(name)
     if name == "data.kinds":
         return st.dictionaries(st.text(min_size=1), st.sampled_from(["number", "category", "text"]), max_size=3)
+    if name == "model.arguments":
+        return st.dictionaries(st.text(), st.one_of(st.integers(-9, 9), st.booleans(), st.text()), max_size=3)
     if name in ("data.target", "data.drop"):
         return st.lists(st.text(), max_size=3)
     if name == "partner":

@@ -26,14 +26,24 @@ from cases import ON_RUN, PREDICT, Case
 from cases_of_forecasts import CASES_OF_FORECASTS
 from cases_of_graphs import CASES_OF_GRAPHS
 from cases_of_kinds import CASES_OF_KINDS
+from cases_of_networks import CASES_OF_NETWORKS
 from cases_of_texts import CASES_OF_TEXTS
 from cases_of_unlabelled import CASES_OF_UNLABELLED
 from damage import DAMAGES, WITNESS
 from graph_inputs import BUILDERS as GRAPHS
 from make_boxes import BUILDERS as TABLES  # with those of make_inputs
+from make_networks import BUILDERS as NETWORKS
 
-BUILDERS = TABLES | GRAPHS
-CASES = [*CASES_OF_TABLES, *CASES_OF_KINDS, *CASES_OF_GRAPHS, *CASES_OF_FORECASTS, *CASES_OF_TEXTS, *CASES_OF_UNLABELLED]
+BUILDERS = TABLES | GRAPHS | NETWORKS
+CASES = [
+    *CASES_OF_TABLES,
+    *CASES_OF_KINDS,
+    *CASES_OF_GRAPHS,
+    *CASES_OF_FORECASTS,
+    *CASES_OF_TEXTS,
+    *CASES_OF_UNLABELLED,
+    *CASES_OF_NETWORKS,
+]
 INPUTS = Path(__file__).parent / "inputs"
 KINDS = {"call", "data", "setting", "bundle", "checkpoint", "storage", "missing-extra", "training", "input"}
 LONGEST = 600  # characters of a sentence, paths included

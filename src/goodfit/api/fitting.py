@@ -26,6 +26,7 @@ from goodfit.data.encoded import Encoded
 from goodfit.data.encoder import Encoder
 from goodfit.data.target import UNLABELLED
 from goodfit.models import catalogue
+from goodfit.models.headed import taught
 from goodfit.optim import schedule
 from goodfit.optim.average import Average
 from goodfit.optim.build import build as build_optimizer
@@ -124,9 +125,18 @@ def judge(encoder: Encoder, label_smoothing: float = 0.0, loss: str | None = Non
 
 
 def train_member(
-    run: RunFolder, job: Job, fold: Fold, *, device: torch.device, keep: Callable[[Recipe], None], progress: Progress
+    run: RunFolder,
+    job: Job,
+    fold: Fold,
+    *,
+    device: torch.device,
+    keep: Callable[[Recipe], None],
+    progress: Progress,
+    made: Callable[[Fold, Recipe, int], Member] | None = None,
 ) -> Fitted:
     """Train the network of the job, going on from its checkpoints where there are any.
+
+    made: the member of a fold for a recipe and O outputs, where the network is one that the user brought.
 
     What the recipe leaves to measurement, precision and rate, is measured; `keep` is given the recipe with them before training begins.
     """
@@ -138,8 +148,8 @@ def train_member(
     bins = encoder.bins(recipe.model.bins or 48) if "numbers" in inputs else None
     reseed(torch.device("cpu"), derive(seed, "init"))
     model = {"name": recipe.model.name, "settings": catalogue.taken(recipe.model), "inputs": inputs}
-    member = Member.build(encoder, model, task.outputs, bins)
-    network = member.network.to(device)
+    member = Member.build(encoder, model, task.outputs, bins) if made is None else made(fold, recipe, task.outputs)
+    network = taught(member.network.to(device))
     batches = _training_batches(encoded, fold.train_rows, recipe, encoder, seed, device)
     step_settings = StepSettings(
         accumulate=recipe.train.accumulate, mixup=recipe.train.mixup, l1=recipe.optim.l1, l2=recipe.optim.l2,
@@ -197,7 +207,7 @@ def train_member(
         checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun, "finished": True})
     assert state.best is not None
     network.load_state_dict(state.best)
-    network.eval()
+    member.network.eval()
     now = time.monotonic()
     prediction = predict_rows(
         network, ordered(encoded, valid_rows, recipe, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last

@@ -11,10 +11,21 @@ from goodfit.api.folder import RunFolder
 from goodfit.api.solving import solve_member
 from goodfit.base.protocols import Progress
 from goodfit.base.recipe import Recipe
+from goodfit.bundle.bundle import Member
 from goodfit.models import catalogue
 
 
-def fit_member(run: RunFolder, job: Job, fold: Fold, *, device: torch.device, keep: Callable[[Recipe], None], progress: Progress) -> Fitted:
-    """Train or solve the network of the job; `keep` is given its recipe with all that was decided here."""
-    solved = catalogue.entry(job.recipe.model.name or "").solved
-    return (solve_member if solved else train_member)(run, job, fold, device=device, keep=keep, progress=progress)
+def fit_member(
+    run: RunFolder,
+    job: Job,
+    fold: Fold,
+    *,
+    device: torch.device,
+    keep: Callable[[Recipe], None],
+    progress: Progress,
+    made: Callable[[Fold, Recipe, int], Member] | None = None,
+) -> Fitted:
+    """Train or solve the network of the job; `keep` is given its recipe with all that was decided here. made: see `train_member`."""
+    if catalogue.entry(job.recipe.model.name or "").solved:
+        return solve_member(run, job, fold, device=device, keep=keep, progress=progress)
+    return train_member(run, job, fold, device=device, keep=keep, progress=progress, made=made)

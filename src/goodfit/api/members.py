@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from goodfit.api.blend import useful
+from goodfit.api.brought import Given, open_brought
 from goodfit.api.fitting import Fitted, Fold, Job, member_seed
 from goodfit.api.folder import RunFolder
 from goodfit.api.plan import FIRST, FOLDS, data_settings, member_count, network_name, resolve, worker_count
@@ -36,10 +37,23 @@ ENOUGH = 0.4  # of the time that a network took before: with less, it would be c
 
 
 def train_members(
-    run: RunFolder, request: Recipe, data: Dataset, target: TargetSpec, parts: Split, begun: float, device: torch.device, progress: Progress
+    run: RunFolder,
+    request: Recipe,
+    data: Dataset,
+    target: TargetSpec,
+    parts: Split,
+    begun: float,
+    device: torch.device,
+    progress: Progress,
+    given: Given | None = None,
 ) -> tuple[Recipe, list[Fitted]]:
-    """Encode and train the network, or both, on each fold; the recipe that comes back is the resolved one."""
+    """Encode and train the network, or both, on each fold; the recipe that comes back is the resolved one.
+
+    given: the network that the call brings.
+    """
     recipe = run.recipe
+    brought = open_brought(run, request, given, progress)
+    request = request if brought is None else brought.settled(request)
     name = network_name(request, data.schema, len(parts.train), target)
     parted = _folds(
         data, target, parts, recipe or request, member_count(recipe or request, name, len(parts.train) + len(parts.valid), target)
@@ -49,8 +63,13 @@ def train_members(
     def encode(number: int) -> Fold:
         train_rows, valid_rows = parted[number]
         seed = member_seed(request.seed, number)
-        encoder = Encoder.fit(data, data.schema, target, train_rows, data_settings(request, name), seed, scaling=catalogue.scaling(name))
-        return Fold(encoder, encoder.encode(data, folder=run.path / "cache" / str(number)), train_rows, valid_rows, weight)
+        prepared = None if brought is None else brought.preparation
+        encoder = Encoder.fit(
+            data, data.schema, target, train_rows, data_settings(request, name), seed, scaling=catalogue.scaling(name), prepared=prepared
+        )
+        cache = run.path / "cache" / str(number)
+        fold = Fold(encoder, encoder.encode(data, folder=cache), train_rows, valid_rows, weight)
+        return fold if brought is None else brought.ready(fold, cache, request, device, progress)
 
     progress.stage("encoding")
     first = encode(0)
@@ -62,12 +81,12 @@ def train_members(
             request, first.encoder.inputs, name=name, rows=len(first.train_rows), outputs=outputs, members=len(parted),
             target=target,
         )  # fmt: skip
-        recipe = recipe.with_(train__workers=worker_count(recipe, first.encoded, len(first.train_rows), device))
+        recipe = recipe.with_(train__workers=worker_count(recipe, first.encoded, len(first.train_rows), device) if brought is None else 1)
         refuse_without_room(request, recipe, first.encoder, outputs, device)
     line = _Line(run, recipe, len(parted), begun, len(parts.test))
     workers = recipe.train.workers or 1
     if workers == 1:
-        _train_all(line, Alone(run, device, line.decide, progress), encode, first)
+        _train_all(line, Alone(run, device, line.decide, progress, None if brought is None else brought.member), encode, first)
     else:
         progress.stage(f"training {len(line.waiting)} networks, {workers} at a time", len(line.waiting))
         with Together(run, workers, max(1, (recipe.train.threads or 1) // workers), line.decide, progress) as team:

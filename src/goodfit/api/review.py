@@ -26,6 +26,7 @@ from goodfit.evaluation.forecasts import half_widths as forecast_widths
 from goodfit.evaluation.ledger import open_test, openings
 from goodfit.evaluation.looking import looks
 from goodfit.evaluation.rebuilt import analyse_rebuilt
+from goodfit.models import catalogue
 from goodfit.tasks.cooling import temperature
 
 COVERAGE = 0.9
@@ -96,6 +97,11 @@ def _blended(fitted: list[Fitted]) -> list[tuple[Fitted, dict[str, np.ndarray]]]
     return blended
 
 
+def _costly(bundle: Bundle) -> bool:
+    """Whether shuffling a column is not worth its time: of a network that the user brought, often a large one, and a single column, which matters."""
+    return bundle.members[0].model["name"] in catalogue.BROUGHT and len(bundle.schema.features) == 1
+
+
 def review(
     run: RunFolder,
     bundle: Bundle,
@@ -125,7 +131,7 @@ def review(
             data,
             bundle.target,
             split,
-            lambda frame: bundle.decoded(bundle.read(frame), device=device),
+            None if _costly(bundle) else lambda frame: bundle.decoded(bundle.read(frame), device=device),
             part=part,
             prediction=prediction,
             weight=weight,

@@ -19,7 +19,7 @@ def refuse_without_room(request: Recipe, recipe: Recipe, encoder: Encoder, outpu
     if (not any(request.given(name) for name in SIZES) and request.partner is None) or recipe.train.neighbours:
         return  # of a graph that is read in parts, the account is of the whole
     for own in (recipe, recipe.second):
-        if own is None:
+        if own is None or own.model.name in catalogue.BROUGHT:  # whose sizes are not ours to choose
             continue
         inputs: dict[str, dict[str, Any]] = {name: dict(specification) for name, specification in encoder.inputs.items()}
         if "numbers" in inputs:

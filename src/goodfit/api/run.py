@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from goodfit.api.brought import given
 from goodfit.api.folder import RunFolder
 from goodfit.base.errors import BundleError
 from goodfit.base.files import read_json
@@ -16,8 +17,8 @@ from goodfit.bundle.bundle import Bundle
 class Run:
     """What `train` returns and `load` opens."""
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, network: Any = None) -> None:
+        self.folder, self._network = Path(folder), network
         if not (self.folder / "run.json").is_file():
             raise BundleError(f"{self.folder} is not a run; give the folder that goodfit train wrote", file=self.folder)
 
@@ -31,7 +32,7 @@ class Run:
         """The networks with encoders and decoding."""
         if not (self.folder / "model").is_dir():
             raise BundleError(f"{self.folder} has no model yet; finish it with: goodfit train --resume {self.folder}", file=self.folder)
-        return Bundle.load(self.folder / "model")
+        return Bundle.load(self.folder / "model", self._network)
 
     @property
     def recipe(self) -> Recipe:
@@ -100,6 +101,11 @@ class Run:
         return f"Run({str(self.folder)!r}, {about.get('model')}, {about.get('metric')} {about.get('score')})"
 
 
-def load(folder: str | Path) -> Run:
-    """Open a run folder."""
-    return Run(folder)
+def load(folder: str | Path, network: Any = None) -> Run:
+    """Open a run folder.
+
+    network: where it was trained with a network of your own, that module again, what makes it, or its name "package.module:function". The folder has its
+    weights and not its code, and nothing is run because a folder names it.
+    """
+    own = given(network)
+    return Run(folder, None if own is None else own.what)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from goodfit.api.brought import given
 from goodfit.api.folder import RunFolder, naming
 from goodfit.api.rebuilding import draw_pairs
-from goodfit.api.run import Run
+from goodfit.api.run import Run, load
 from goodfit.base.errors import BundleError, DataError, InputError
 from goodfit.base.files import read_json
 from goodfit.base.protocols import Progress, Silent
@@ -25,7 +26,7 @@ from goodfit.data.splits import split
 from goodfit.data.target import UNLABELLED, detect
 from goodfit.evaluation.ledger import open_test
 from goodfit.evaluation.scores import scores
-from goodfit.models import catalogue
+from goodfit.models import brought, catalogue
 from goodfit.models.account import describe as account_of
 from goodfit.tasks import catalogue as tasks
 
@@ -33,12 +34,12 @@ LARGEST_BATCH = 1_048_576  # as train.batch_size
 _WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".jsonl": "write_ndjson", ".ndjson": "write_ndjson"}
 
 
-def predict(run: str | Path | Run, source: Any = None, *, device: str | None = None) -> pl.DataFrame:
+def predict(run: str | Path | Run, source: Any = None, *, device: str | None = None, network: Any = None) -> pl.DataFrame:
     """Predictions for every row of `source`: `prediction`, and `probability_<class>` or `low` and `high`.
 
-    Of a forecast, the steps that follow on `source`, or on the rows that the run was trained on where it is None.
+    Of a forecast, the steps that follow on `source`, or on the rows that the run was trained on where it is None. network: see `load`.
     """
-    bundle = _bundle(run)
+    bundle = _bundle(run, network)
     source = _trained_on(run, bundle) if source is None else source
     return bundle.predict(source, device=device or "cpu")
 
@@ -50,12 +51,13 @@ def predict_file(
     *,
     device: str | None = None,
     progress: Progress | None = None,
+    network: Any = None,
 ) -> tuple[Path, int]:
     """Predict a file and write CSV, Parquet or JSON lines, by the ending of `out`, and boxes as COCO's results too (.json); returns its path and the rows.
 
-    source: see `predict`."""
+    source: see `predict`. network: see `load`."""
     progress = progress or Silent()
-    bundle = _bundle(run)
+    bundle = _bundle(run, network)
     source = _trained_on(run, bundle) if source is None else source
     boxes = bundle.target.kind == "detection"
     endings = ((".json",) if boxes else ()) + tuple(_WRITERS)
@@ -101,7 +103,9 @@ def _trained_on(run: str | Path | Run, bundle: Bundle) -> str:
     return str(source)
 
 
-def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def evaluate(
+    run: str | Path | Run, source: Any = None, *, device: str | None = None, progress: Progress | None = None, network: Any = None
+) -> dict[str, Any]:
     """{"metrics": {name: {value, low, high}}, "rows": n} with 95 % bootstrap intervals.
 
     source None: the run's sealed test rows. That, and a source with the bytes of the run's test file, is entered in the
@@ -110,7 +114,7 @@ def evaluate(run: str | Path | Run, source: Any = None, *, device: str | None = 
     progress = progress or Silent()
     opened = run if isinstance(run, Run) else None
     folder = opened.folder if opened else Path(str(run))
-    bundle = opened.bundle if opened else _bundle(folder)
+    bundle = opened.bundle if opened else _bundle(folder, network)
     if source is None:
         data, rows = _sealed(RunFolder(folder))
         count = open_test(folder, "goodfit evaluate", len(rows), data.fingerprint)
@@ -196,10 +200,10 @@ def _sealed(run: RunFolder) -> tuple[Dataset, np.ndarray]:
     return data, rows
 
 
-def describe(run: str | Path | Run, *, batch_size: int | None = None) -> dict[str, Any]:
-    """The network layer by layer, and the memory that training it takes, as JSON types."""
+def describe(run: str | Path | Run, *, batch_size: int | None = None, network: Any = None) -> dict[str, Any]:
+    """The network layer by layer, and the memory that training it takes, as JSON types. network: see `load`."""
     folder = run.folder if isinstance(run, Run) else Path(run)
-    bundle = _bundle(run)
+    bundle = _bundle(run, network)
     recipe = RunFolder(folder).recipe if (folder / "recipe.yaml").exists() else Recipe()
     assert recipe is not None
     if batch_size is not None and not 1 <= batch_size <= LARGEST_BATCH:
@@ -222,7 +226,8 @@ def network_account(bundle: Bundle, recipe: Recipe, batch_size: int | None = Non
         member = bundle.members[index]
         own = recipe.second if recipe.second is not None and recipe.second.model.name == name else recipe
         size = batch_size or own.train.batch_size or 256
-        account = account_of(member.network, catalogue.example(member.model["inputs"], size), size, own.optim.name or "adamw")
+        described = brought.account if name in catalogue.BROUGHT else account_of
+        account = described(member.network, catalogue.example(member.model["inputs"], size), size, own.optim.name or "adamw")
         accounts.append({"model": name, "batch_size": size} | account.to_json())
     averaged = [{"model": name, "networks": names.count(name), "weight": weight[name]} for name in first]
     together = {"members": len(bundle.members), "averaged": averaged, "temperatures": bundle.temperatures}
@@ -253,12 +258,12 @@ def runs(folder: str | Path = "runs") -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: entry["created"] or 0)
 
 
-def _bundle(run: str | Path | Run) -> Bundle:
+def _bundle(run: str | Path | Run, network: Any = None) -> Bundle:
     if isinstance(run, Run):
         return run.bundle
     folder = Path(run)
     if not folder.exists():
         raise BundleError(f"{folder} does not exist; give the folder of a finished run", file=folder)
     if (folder / "bundle.json").is_file():
-        return Bundle.load(folder)
-    return Run(folder).bundle
+        return Bundle.load(folder, own.what if (own := given(network)) else None)
+    return load(folder, network).bundle

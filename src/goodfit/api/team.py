@@ -28,15 +28,23 @@ from goodfit.base.errors import TrainingError, WorkerError
 from goodfit.base.files import write_bytes
 from goodfit.base.protocols import Progress, Silent
 from goodfit.base.recipe import Recipe
+from goodfit.bundle.bundle import Member
 
 Done = tuple[Job, Fitted]
 
 
 class Alone:
-    """Trains a job here, at once. keep: is given its recipe as soon as it is decided."""
+    """Trains a job here, at once. keep: is given its recipe as soon as it is decided. made: see `fit_member`."""
 
-    def __init__(self, run: RunFolder, device: torch.device, keep: Callable[[Job, Recipe], None], progress: Progress) -> None:
-        self._run, self._device, self._keep, self._progress = run, device, keep, progress
+    def __init__(
+        self,
+        run: RunFolder,
+        device: torch.device,
+        keep: Callable[[Job, Recipe], None],
+        progress: Progress,
+        made: Callable[[Fold, Recipe, int], Member] | None = None,
+    ) -> None:
+        self._run, self._device, self._keep, self._progress, self._made = run, device, keep, progress, made
         self._done: list[Done] = []
 
     @property
@@ -44,7 +52,9 @@ class Alone:
         return not self._done
 
     def start(self, job: Job, fold: Fold) -> None:
-        fitted = fit_member(self._run, job, fold, device=self._device, keep=lambda own: self._keep(job, own), progress=self._progress)
+        fitted = fit_member(
+            self._run, job, fold, device=self._device, keep=lambda own: self._keep(job, own), progress=self._progress, made=self._made
+        )
         self._done.append((job, fitted))
 
     def wait(self) -> Done:

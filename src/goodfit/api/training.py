@@ -19,6 +19,8 @@ import torch
 
 from goodfit import __version__
 from goodfit.api.blend import member_weights
+from goodfit.api.brought import Given, with_network
+from goodfit.api.brought import given as given_network
 from goodfit.api.computing import computing
 from goodfit.api.fitting import Fitted, clear_cache
 from goodfit.api.folder import RunFolder, environment, failure_recorded, latest_unfinished, naming, new_folder, removed_on_refusal
@@ -59,6 +61,8 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
     begun: float | None = None,
+    network: Any = None,
+    backbone: Any = None,
     **settings: Any,
 ) -> Run:
     """Train a network on `source` and leave a run folder.
@@ -69,6 +73,8 @@ def train(
     time_limit: seconds, or "10m", for the whole call. out: the folder; `runs/<name>-<n>` when None.
     resume: go on with the interrupted run in `out` (or `source`, or the latest in `runs/`): it ends in the same bits.
     begun: `time.monotonic()` that the time limit counts from; now when None.
+    network: an nn.Module of yours from the inputs to the outputs, a function that makes one (given inputs= and outputs= where it takes them), or its name
+    "package.module:function". backbone: the same for one that gives features, on which a head is put. A resumed run needs it again.
 
     Raises DataError, SettingError and their kin (all InputError) for what the caller can mend; nothing is left behind then. Raises TrainingError
     where a loss is not finite: the folder stays, with the history up to there and the status `failed`, and is not resumed, since from the same data
@@ -76,10 +82,11 @@ def train(
     """
     begun = time.monotonic() if begun is None else begun
     progress = progress or Silent()
+    own = given_network(network, backbone)
     if resume:
         unfinished = _unfinished(source, out)
         if unfinished is not None:
-            return _resume(unfinished, source, test, valid, begun, progress)
+            return _resume(unfinished, source, test, valid, begun, progress, own)
         progress.say("there is nothing to resume yet; starting from the beginning")
     if source is None:
         raise InputError("goodfit train needs data: a file, a folder of images, a frame or a dict of arrays")
@@ -90,6 +97,7 @@ def train(
         if isinstance(recipe, Recipe)
         else Recipe.build(recipe, sets, **given)
     )
+    request = with_network(request, own)
     folder = new_folder(out, Path(str(source)).name.split(".")[0] if isinstance(source, str | Path) else "run")
     with removed_on_refusal(folder), naming(source):
         run = RunFolder(folder)
@@ -102,7 +110,7 @@ def train(
             request=request.model_dump(mode="json", exclude_unset=True),
             command=_command(),
         )
-        return _run(run, request, source, test, valid, begun, progress)
+        return _run(run, request, source, test, valid, begun, progress, own)
 
 
 def _unfinished(source: Any, out: str | Path | None) -> Path | None:
@@ -119,7 +127,7 @@ def _unfinished(source: Any, out: str | Path | None) -> Path | None:
     return latest_unfinished()
 
 
-def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, progress: Progress) -> Run:
+def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, progress: Progress, own: Given | None) -> Run:
     run = RunFolder(folder)
     about = run.about
     if about["status"] == "finished":
@@ -131,11 +139,11 @@ def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, prog
         )
     if about["source"] is None and (source is None or isinstance(source, str | Path)):
         raise CheckpointError(f"{folder} was trained on a frame; give the same frame to resume it", file=folder)
-    request = Recipe.from_json(about["request"])
+    request = with_network(Recipe.from_json(about["request"]), own)
     given = source if about["source"] is None else about["source"]
     test = about["test"] if about["test"] is not None else test
     valid = about["valid"] if about["valid"] is not None else valid
-    return _run(run, request, given, test, valid, begun, progress)
+    return _run(run, request, given, test, valid, begun, progress, own)
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,9 @@ class _Prepared:
     findings: list[Any]
 
 
-def _run(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, begun: float, progress: Progress) -> Run:
+def _run(
+    run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, begun: float, progress: Progress, own: Given | None = None
+) -> Run:
     device = _device(request.device)
     begun -= _spent(run)
     with failure_recorded(run), computing(device, request.train.threads):
@@ -157,18 +167,18 @@ def _run(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, be
         if prepared.target.kind == "generation":
             train_generator(run, request, data, prepared.target, parts, begun, device, progress)
             return _finished(run, begun)
-        recipe, fitted = train_members(run, request, data, prepared.target, parts, begun, device, progress)
+        recipe, fitted = train_members(run, request, data, prepared.target, parts, begun, device, progress, own)
         bundle = _bundle(run, recipe, data, fitted)
         bundle.save(run.path / "model")
         deadline = None if recipe.train.time_limit is None else begun + recipe.train.time_limit - REPORT
         review(run, bundle, data, parts, prepared.findings, recipe, fitted, device=device, deadline=deadline, progress=progress)
         clear_cache(run)
-    return _finished(run, begun)
+    return _finished(run, begun, own)
 
 
-def _finished(run: RunFolder, begun: float) -> Run:
+def _finished(run: RunFolder, begun: float, own: Given | None = None) -> Run:
     run.update(status="finished", seconds=round(time.monotonic() - begun, 2))
-    finished = Run(run.path)
+    finished = Run(run.path, None if own is None else own.what)
     finished.report()
     return finished
 

@@ -37,6 +37,8 @@ def suited(name: str, target: TargetSpec) -> str:
 
 def refuse_without_effect(request: Recipe, target: TargetSpec) -> None:
     """Raises SettingError for a setting that was given and is of another task."""
+    if target.kind in UNLABELLED and request.given("data.normalise"):
+        raise SettingError(f"data.normalise has no effect on {target.kind}, whose pixels lie from -1 to 1; leave it out")
     if target.kind != "generation":
         if request.given("train.gan_loss"):
             raise SettingError(

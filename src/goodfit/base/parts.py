@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -81,6 +81,10 @@ class DataPart(Part):
     balance: Literal["none", "classes"] = Field(default="none", description="weight classes by the inverse of their frequency")
     image_size: int | None = Field(default=None, ge=8, le=1024, description="side of the square that images are brought to, pixels")
     augment: bool = Field(default=True, description="augment images in training")
+    normalise: Literal["data", "imagenet", "unit"] | None = Field(
+        default=None,
+        description="what pixels are scaled by: mean and deviation of the training images, those of ImageNet, or unit: to -1 .. 1; by the network when None",
+    )
     vocabulary: int = Field(default=30_000, ge=100, le=1_000_000, description="largest number of tokens learned from the training rows")
     tokens: Literal["word", "bpe"] = Field(default="word", description="kind of vocabulary; bpe needs the extra 'text'")
     max_tokens: int = Field(default=256, ge=4, le=65_536, description="tokens of a text that the network sees; the rest is cut")
@@ -102,6 +106,9 @@ class DataPart(Part):
 
 class ModelPart(Part):
     name: str | None = Field(default=None, description="name in the catalogue, see `goodfit models`; chosen from the data when None")
+    source: str | None = Field(default=None, description="folder or hub name of a pretrained backbone (model.name=pretrained)")
+    frozen: bool | None = Field(default=None, description="keep a backbone as it is and learn its head alone; fine-tuned when false")
+    arguments: dict[str, JsonValue] | None = Field(default=None, description="plain arguments of the function that makes your own network")
     width: int | None = Field(default=None, ge=1, le=16_384, description="units of a hidden layer, or channels of the first block")
     depth: int | None = Field(default=None, ge=0, le=1_000, description="hidden layers or blocks")
     members: int | None = Field(default=None, ge=1, le=512, description="K, the networks inside a TabM")
@@ -176,6 +183,9 @@ class OptimPart(Part):
     beta2: float | None = Field(default=None, ge=0, lt=1, description="decay of the second moment; Adam 0.999, RMSprop 0.99 when None")
     eps: float = Field(default=1e-8, gt=0, le=1, description="added to the root of the second moment")
     muon_lr: float = Field(default=0.015, gt=0, le=10, description="Muon's rate for hidden matrices; optim.lr serves the rest")
+    layer_decay: float | None = Field(
+        default=None, gt=0, le=1, description="factor of the rate from each layer to the one before it; 1 for one rate everywhere"
+    )
     schedule: Literal["constant", "step", "cosine", "one-cycle", "wsd", "plateau"] | None = Field(
         default=None, description="course of the rate"
     )

@@ -185,8 +185,8 @@ _EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {
 # Settings of `train` that a partner has in common with the first network.
 _SHARED = ("time_limit", "threads", "workers", "checkpoint_every", "members")
 
-# Names of columns: taken as they stand, so that a column called `no` or `007` is not read as YAML.
-_TEXTS = ("data.target", "data.source", "data.drop", "data.weight", "data.split", "data.group", "data.time")
+# Names of columns and folders: taken as they stand, so that a column called `no` or `007` is not read as YAML.
+_TEXTS = ("data.target", "data.source", "data.drop", "data.weight", "data.split", "data.group", "data.time", "model.source")
 
 
 def _lookup(recipe: Recipe, name: str) -> Any:
@@ -314,6 +314,7 @@ _WANTED = {  # pydantic's types of errors
     "tuple_type": "a name or a list of names",
     "dict_type": "a mapping",
     "model_type": "a mapping of settings",
+    "invalid-json-value": "a number, a text, true, false, or a list or mapping of these",
 }
 
 

@@ -23,7 +23,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from goodfit.base.errors import BundleError, InputError
+from goodfit.base.errors import BundleError, InputError, MissingExtra
 from goodfit.base.files import inside, plain, read_json, read_tensors, sha256_of, sync_folder, write_json, write_tensors
 from goodfit.base.protocols import Task
 from goodfit.bundle.answers import pointed
@@ -37,7 +37,7 @@ from goodfit.data.gaps import has_gaps
 from goodfit.data.read import read_like
 from goodfit.data.target import TargetSpec
 from goodfit.data.windows import Windows, as_features, follow
-from goodfit.models import catalogue
+from goodfit.models import brought, catalogue
 from goodfit.tasks import catalogue as tasks
 from goodfit.tasks.cooling import cooled
 from goodfit.tasks.inference import predict_rows
@@ -49,7 +49,8 @@ FORMAT = 1
 class Member:
     """One network with the encoder that it was trained behind.
 
-    model: {"name", "settings", "inputs"} as `catalogue.build` takes them; `bins` stand apart since they are tensors.
+    model: {"name", "settings", "inputs"} as `catalogue.build` takes them, and more of a network that the user brought (see models.brought); `bins`
+    stand apart since they are tensors.
     """
 
     encoder: Encoder
@@ -60,8 +61,21 @@ class Member:
     channels_last: bool = False
 
     @classmethod
-    def build(cls, encoder: Encoder, model: dict[str, Any], outputs: int, bins: list[Tensor] | None = None, **precision: bool) -> Member:
-        """A member with a network of fresh weights; raises SettingError for settings that the network does not take."""
+    def build(
+        cls,
+        encoder: Encoder,
+        model: dict[str, Any],
+        outputs: int,
+        bins: list[Tensor] | None = None,
+        given: brought.Given | None = None,
+        **precision: bool,
+    ) -> Member:
+        """A member with a network of fresh weights; raises SettingError for settings that the network does not take.
+
+        given: the user's own module or what makes it, for a network that is one.
+        """
+        if model["name"] in brought.NAMES:
+            return cls(encoder, brought.rebuilt(model, outputs, given), model, bins, **precision)
         inputs = {name: dict(spec) for name, spec in model["inputs"].items()}
         if bins is not None and "numbers" in inputs:
             inputs["numbers"]["bins"] = bins
@@ -233,8 +247,9 @@ class Bundle:
         sync_folder(folder.parent)
 
     @classmethod
-    def load(cls, folder: Path) -> Bundle:
-        """Read a bundle back. Raises BundleError for a file that is missing, altered, or of a later format."""
+    def load(cls, folder: Path, network: brought.Given | None = None) -> Bundle:
+        """Read a bundle back. network: the user's own module or what makes it, where the bundle's network is one: no code is run that the caller does
+        not hand over. Raises BundleError for a file that is missing, altered, or of a later format."""
         if not folder.is_dir():
             raise BundleError(f"{folder} is not a model folder; give the folder of a finished run", file=folder)
         document = read_json(folder / "bundle.json")
@@ -269,7 +284,9 @@ class Bundle:
                 precision = {"bfloat16": bool(entry["bfloat16"]), "channels_last": bool(entry["channels_last"])}
                 bins = [weights.pop(name) for name in sorted(weights) if name.startswith("bins/")]
                 outputs = tasks.build(encoder.target.to_json()).outputs
-                member = Member.build(encoder, entry["model"], outputs, bins or None, **precision)
+                member = Member.build(encoder, entry["model"], outputs, bins or None, network, **precision)
+                if entry["model"]["name"] in brought.OWN:
+                    brought.refuse_another(member.network, weights)
                 _load_weights(member.network, weights, place / "network.safetensors")
                 member.network.eval()
                 members.append(member)
@@ -293,6 +310,8 @@ class Bundle:
                 dict(document["about"]),
                 temperatures,
             )
+        except (BundleError, MissingExtra):
+            raise
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise BundleError(f"{folder / 'bundle.json'} does not describe a model that can be built ({error})", file=folder) from error
 

@@ -31,6 +31,10 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; words go to stderr.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as optim.lr=0.001; may be repeated.")]
+Network = Annotated[
+    str | None,
+    typer.Option(metavar="MODULE:FUNCTION", help="Makes the network, where it is one of your own: it is run, so name what you trust."),
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -73,6 +77,10 @@ def train(
     test: Annotated[str | None, typer.Option(help="File with the test rows.")] = None,
     valid: Annotated[str | None, typer.Option(help="File with the validation rows.")] = None,
     out: Annotated[str | None, typer.Option(help="Folder of the run; runs/<name>-<n> when not given.")] = None,
+    network: Network = None,
+    backbone: Annotated[
+        str | None, typer.Option(metavar="MODULE:FUNCTION", help="The same for one that gives features; it gets a head.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run: its folder as DATA or --out, or the latest in runs/.")
     ] = False,
@@ -86,7 +94,7 @@ def train(
     with Bars(quiet=as_json) as bars:
         run = api.train(
             data, target, task=task, recipe=recipe, sets=sets or (), preset=preset, time_limit=time_limit, seed=seed, device=device,
-            test=test, valid=valid, out=out, resume=resume, progress=bars, begun=_begun.get(), data__source=source,
+            test=test, valid=valid, out=out, resume=resume, progress=bars, begun=_begun.get(), data__source=source, network=network, backbone=backbone,
         )  # fmt: skip
     if as_json:
         _print_json(run.to_json())
@@ -107,6 +115,7 @@ def predict(
             help="File to write: .csv, .parquet or .jsonl, of boxes .json (COCO's results); DATA's name with .predictions.csv (.json) when not given."
         ),
     ] = None,
+    network: Network = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -115,7 +124,7 @@ def predict(
     from goodfit.cli.progress import Bars
 
     with Bars(quiet=as_json) as bars:
-        path, rows = api.predict_file(run, data, out, device=device, progress=bars)
+        path, rows = api.predict_file(run, data, out, device=device, progress=bars, network=network)
     if as_json:
         _print_json({"output": str(path), "rows": rows})
     else:
@@ -126,6 +135,7 @@ def predict(
 def evaluate(
     run: Annotated[str, typer.Argument(help="Folder of a run.")],
     data: Annotated[str | None, typer.Argument(help="Labelled rows; the run's sealed test set when not given, which is recorded.")] = None,
+    network: Network = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -134,7 +144,7 @@ def evaluate(
     from goodfit.cli.progress import Bars
 
     with Bars(quiet=as_json) as bars:
-        result = api.evaluate(run, data, device=device, progress=bars)
+        result = api.evaluate(run, data, device=device, progress=bars, network=network)
     if as_json:
         _print_json(result)
         return
@@ -190,12 +200,13 @@ def generate(
 def describe(
     run: Annotated[str, typer.Argument(help="Folder of a run.")],
     batch_size: Annotated[int | None, typer.Option(help="Rows of a batch; that of the training when not given.")] = None,
+    network: Network = None,
     as_json: Json = False,
 ) -> None:
     """Show the network layer by layer: shapes, parameters, multiply-adds, memory."""
     from goodfit import api
 
-    account = api.describe(run, batch_size=batch_size)
+    account = api.describe(run, batch_size=batch_size, network=network)
     if as_json:
         _print_json(account)
         return

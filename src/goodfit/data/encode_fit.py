@@ -6,7 +6,7 @@ n rows, N numbers, F numbers before those that do not vary are left out, S rows 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -35,6 +35,7 @@ from goodfit.data.encode_series import SeriesEncoder
 from goodfit.data.encode_stream import StreamEncoder
 from goodfit.data.encode_text import TextEncoder
 from goodfit.data.encode_tokens import TokenEncoder
+from goodfit.data.preparation import Pictures, image_encoder
 from goodfit.data.target import TargetSpec
 
 SAMPLE_ROWS = 1_000_000  # for order statistics: their rank is then known to 0.05 %, half of one of 1,000 quantiles
@@ -44,6 +45,7 @@ _CHUNK_CELLS = 1 << 22  # cells of a chunk, 32 MiB: wide tables are read in fewe
 _OF_KIND = {
     "image_size": ("image",),
     "augment": ("image",),
+    "normalise": ("image",),
     "vocabulary": ("text", "tokens"),
     "tokens": ("text",),
     "spread_labels": ("neighbours",),
@@ -181,12 +183,11 @@ def fit_image(
     settings: DataPart,
     seed: int,
     notes: list[Note],
+    pictures: Pictures | None = None,
     *,
-    centred: bool = False,
     objects: bool = False,
 ) -> ImageEncoder:
-    """centred: pixels lie from -1 to 1, whatever those of the training images are: where images are given back or made.
-    objects: whether objects are looked for, which are smaller than the pictures that they are in."""
+    """objects: whether objects are looked for, which are smaller than the pictures that they are in."""
     paths = dataset.column(name)
     with_image = rows[paths.is_not_null().to_numpy()[rows]]
     if 0 < with_image.size < rows.size:
@@ -197,9 +198,7 @@ def fit_image(
     if with_image.size > encode_image.SAMPLE:
         some = np.sort(numpy_stream(seed, "sample", "images").choice(with_image, encode_image.SAMPLE, replace=False))
     sides = {"largest": _OBJECTS_SIDE, "multiple": _PLACES} if objects else {}
-    found = encode_image.fit(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings.image_size, **sides)
-    half = (0.5,) * found.channels
-    return replace(found, mean=half, std=half) if centred else found
+    return image_encoder(name, paths.gather(some), dataset.root, lambda i: dataset.place(int(some[i])), settings, pictures, **sides)
 
 
 def fit_series(dataset: Dataset, names: tuple[str, ...], rows: np.ndarray, seed: int) -> SeriesEncoder:

@@ -103,11 +103,20 @@ def upright(path: str, root: Path) -> Image:
 
 
 def fit(
-    column: str, images: pl.Series, root: Path | None, place: Place, size: int | None, *, largest: int = LARGEST_SIDE, multiple: int = 1
+    column: str,
+    images: pl.Series,
+    root: Path | None,
+    place: Place,
+    size: int | None,
+    channels: int | None = None,
+    *,
+    largest: int = LARGEST_SIDE,
+    multiple: int = 1,
 ) -> ImageEncoder:
     """Size, channels, mean and standard deviation from (a sample of) the training images, paths or arrays as in `encode_into`.
 
     size: side in pixels; the median of the longer sides between SMALLEST_SIDE and `largest` when None, rounded up to a multiple of `multiple`.
+    channels: 1 or 3; by whether all are grey when None.
     """
     jobs = [(index, item) for index, item in enumerate(_items(images)) if item is not None]
     if not jobs:
@@ -120,7 +129,7 @@ def fit(
     seen = _on_all_cores(look, jobs)
     usual = int(np.clip(np.median([longer for longer, _ in seen]), SMALLEST_SIDE, largest))
     side = size or -(-usual // multiple) * multiple
-    channels = 1 if all(grey for _, grey in seen) else 3
+    channels = channels or (1 if all(grey for _, grey in seen) else 3)
     encoder = ImageEncoder(column, channels, side, (0.0,) * channels, (1.0,) * channels)
     rows = [index for index, _ in jobs[: max(16, _SAMPLE_BYTES // (channels * side**2))]]
     pixels = np.empty((len(rows), channels, side, side), np.uint8)

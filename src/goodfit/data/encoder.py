@@ -48,10 +48,12 @@ from goodfit.data.encode_sequence import SequenceEncoder
 from goodfit.data.encode_series import SeriesEncoder
 from goodfit.data.encode_stream import Stream, StreamEncoder
 from goodfit.data.encode_text import TextEncoder
+from goodfit.data.encode_tokenized import TokenizedText
 from goodfit.data.encode_tokens import Lexicon, TokenEncoder
 from goodfit.data.encode_window import WindowEncoder
 from goodfit.data.encoded import Appended, Encoded, Ragged, allocate, machine_memory
 from goodfit.data.gaps import codes_of, has_gaps
+from goodfit.data.preparation import UNIT, Pictures, Preparation, text_encoder
 from goodfit.data.target import STRUCTURED, UNLABELLED, TargetSpec
 
 VERSION = 1  # of encoder.json
@@ -78,7 +80,7 @@ class Encoder:
         *,
         numbers: Numbers | None,
         categories: dict[str, tuple[str, ...]],
-        text: TextEncoder | None,
+        text: TextEncoder | TokenizedText | None,
         image: ImageEncoder | None,
         series: SeriesEncoder | None,
         tokens: TokenEncoder | None,
@@ -135,11 +137,12 @@ class Encoder:
         seed: int,
         *,
         scaling: Scaling = "quantile",
+        prepared: Preparation | None = None,
     ) -> Encoder:
         """Statistics from the rows `train_rows` (0-based positions), in one pass over the data.
 
         scaling: "quantile" (a normal by quantiles, for deep networks), "standard" (mean 0, deviation 1, for linear models) or
-        "robust" (RealMLP's). Raises DataError where nothing is left to learn from, or weights are negative or not finite, and SettingError for
+        "robust" (RealMLP's). prepared: how a network that was trained elsewhere wants its pictures and texts. Raises DataError where nothing is left to learn from, or weights are negative or not finite, and SettingError for
         settings of kinds of columns that the data do not have.
         """
         if scaling not in encode_number.SCALINGS:
@@ -159,18 +162,18 @@ class Encoder:
         read = text[0] if target.kind == "sequence" else None
         stream = fit_stream(dataset, text[0], rows, settings) if target.kind == "language" else None
         text = () if read or stream else text
-        if text:
+        vocabulary = prepared.vocabulary if prepared and text else None
+        pictures = Pictures(mean=UNIT[0], std=UNIT[1]) if target.kind in UNLABELLED else prepared.pictures if prepared else None
+        if text and not vocabulary:
             encode_text.check_settings(len(text), settings.tokens, settings.vocabulary, settings.max_tokens)
         notes: list[Note] = []
         weights = fit_weights(dataset, schema, target, rows, settings)
-        seen = observe(dataset, columns, rows, seed, text if settings.tokens == "word" else ())
+        seen = observe(dataset, columns, rows, seed, text if settings.tokens == "word" and not vocabulary else ())
         encoder = cls(
             numbers=fit_numbers(seen, columns, scaling, rows.size, seed, notes),
             categories=fit_categories(seen, columns, notes),
-            text=fit_text(dataset, seen, text, rows, settings, seed),
-            image=fit_image(
-                dataset, images[0], rows, settings, seed, notes, centred=target.kind in UNLABELLED, objects=target.kind == "detection"
-            )
+            text=text_encoder(text, settings, vocabulary) if vocabulary else fit_text(dataset, seen, text, rows, settings, seed),
+            image=fit_image(dataset, images[0], rows, settings, seed, notes, pictures, objects=target.kind == "detection")
             if images
             else None,
             series=fit_series(dataset, series, rows, seed) if series else None,
@@ -322,7 +325,7 @@ class Encoder:
             return cls(
                 numbers=numbers,
                 categories={item["column"]: tuple(item["levels"]) for item in document["categories"]},
-                text=TextEncoder.from_json(document["text"]) if document["text"] else None,
+                text=_text_from(document["text"]) if document["text"] else None,
                 image=ImageEncoder.from_json(document["image"]) if document["image"] else None,
                 series=SeriesEncoder.from_json(document["series"]) if document.get("series") else None,
                 tokens=TokenEncoder.from_json(document["tokens"]) if document.get("tokens") else None,
@@ -379,6 +382,10 @@ class Encoder:
             factor = np.array(self._weights.classes)[codes]
             weight = factor if weight is None else weight * factor
         return None if weight is None else torch.from_numpy(weight.astype(np.float32))
+
+
+def _text_from(document: dict[str, Any]) -> TextEncoder | TokenizedText:
+    return TokenizedText.from_json(document) if document["kind"] == "tokenizer" else TextEncoder.from_json(document)
 
 
 class _Source:

@@ -16,6 +16,7 @@ from goodfit.base.parts import ModelPart
 from goodfit.models import sizing
 from goodfit.models.entries import (
     boxes,
+    brought,
     captions,
     forecasts,
     graphs,
@@ -37,7 +38,7 @@ from goodfit.models.entries.texts import GRAMS
 from goodfit.models.entry import Entry, Inputs, Scaling, Setting, Settings, columns_of, image_of
 from goodfit.models.mixed import IMAGE_WIDTH, TEXT_FEATURES
 
-__all__ = ["CATALOGUE", "GRAMS", "RESIDUAL", "Entry", "Inputs", "Scaling", "Setting", "Settings"]
+__all__ = ["BROUGHT", "CATALOGUE", "GRAMS", "RESIDUAL", "Entry", "Inputs", "Scaling", "Setting", "Settings"]
 
 CATALOGUE: dict[str, Entry] = {
     **tables.ENTRIES,
@@ -55,6 +56,7 @@ CATALOGUE: dict[str, Entry] = {
     **pointing.ENTRIES,
     **boxes.ENTRIES,
 }
+BROUGHT = brought.ENTRIES  # made by models.brought, from what the user brings
 
 
 def names() -> tuple[str, ...]:
@@ -64,11 +66,10 @@ def names() -> tuple[str, ...]:
 
 def entry(name: str) -> Entry:
     """The entry of this name; raises SettingError with the nearest name when there is none."""
-    if name not in CATALOGUE:
-        raise SettingError(
-            f"there is no network {name!r}{did_you_mean(name, CATALOGUE) or '; there are ' + ', '.join(CATALOGUE)}", value=name
-        )
-    return CATALOGUE[name]
+    known = CATALOGUE | BROUGHT
+    if name not in known:
+        raise SettingError(f"there is no network {name!r}{did_you_mean(name, known) or '; there are ' + ', '.join(known)}", value=name)
+    return known[name]
 
 
 def choose(kinds: Collection[str], rows: int, preset: str) -> str:
@@ -261,5 +262,5 @@ def listed() -> list[dict[str, Any]]:
             "reasons": {setting: about.reason for setting, about in own.settings.items()},
             "source": own.source,
         }
-        for name, own in CATALOGUE.items()
+        for name, own in (CATALOGUE | BROUGHT).items()
     ]

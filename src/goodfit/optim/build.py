@@ -14,6 +14,7 @@ from torch import nn
 
 from goodfit.base.recipe import OptimPart
 from goodfit.optim.adamw import AdamW
+from goodfit.optim.depth import by_depth
 from goodfit.optim.groups import Placement, place
 from goodfit.optim.muon import Muon
 from goodfit.optim.schedule import cycled
@@ -44,11 +45,14 @@ def build(network: nn.Module, settings: OptimPart, *, lr: float) -> torch.optim.
     decay = _DECAY.get(name, 0.0) if settings.weight_decay is None else settings.weight_decay
     momentum = _MOMENTUM.get(name, 0.0) if settings.momentum is None else settings.momentum
     beta2 = _BETA2.get(name, 0.999) if settings.beta2 is None else settings.beta2
+    decline = None if settings.layer_decay == 1.0 else settings.layer_decay
     betas, eps = (_BETA1 if settings.beta1 is None else settings.beta1, beta2), settings.eps
     if name == "muon":
         groups = _muon_groups(placements, decay, settings.muon_lr, lr)
+        groups = groups if decline is None else by_depth(groups, network, decline)
         return Muon(groups, lr, momentum=momentum, nesterov=settings.nesterov, betas=betas, eps=eps, fused=fused)
     groups = _groups(placements, decay, apart=bool(decay or settings.l1 or settings.l2))
+    groups = groups if decline is None else by_depth(groups, network, decline)
     if (share := cycled(settings)) is not None:
         groups = [group | {"cycled": share} for group in groups]
     if name in ("adam", "adamw"):
