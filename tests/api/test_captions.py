@@ -90,7 +90,7 @@ def test_refused(tmp_path: Path) -> None:
         (DataError, "label", ("data.source=image",), "a sequence is one target of texts; 'label' holds"),
         (SettingError, "caption", ("data.source=text", "data.task=caption"), "or caption with pictures; data.task=caption was given"),
         (SettingError, "caption", ("data.source=image", "model.name=resnet9"), "take captioner or caption_rnn"),
-        (SettingError, "label", ("data.drop=caption,text", "model.name=captioner"), "writes captions of pictures, and the target is none"),
+        (SettingError, "label", ("data.drop=caption,text", "model.name=captioner"), "is for caption, and the target is none"),
         (SettingError, "caption", ("data.source=image", "train.members=2"), "averages probabilities"),
     ):
         with pytest.raises(error, match=words):

@@ -41,7 +41,9 @@ def archive(folder: Path, *, labels: bool = True, side: int = 9) -> Path:
 def run(tmp_path_factory: pytest.TempPathFactory) -> gf.Run:
     """A short game on bars with labels."""
     folder = tmp_path_factory.mktemp("game")
-    return gf.train(archive(folder), task="generation", sets=(*FAST, "train.epochs=60", "optim.lr=0.002"), out=folder / "run")
+    return gf.train(
+        archive(folder), task="generation", sets=(*FAST, "model.width=16", "train.epochs=150", "optim.lr=0.002"), out=folder / "run"
+    )
 
 
 def test_the_walk(run: gf.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +102,7 @@ def test_the_judge_tells_which_class_was_meant(run: gf.Run) -> None:
     assert 90 < meant.sum() < 110
     _, probability = load_judge(run.folder, generation.torch.device("cpu")).look(drawn(run.bundle.members[0], 200, 0))
     assert probability is not None
-    assert (probability.argmax(1) == meant).mean() > 0.8
+    assert (probability.argmax(1) == meant).mean() > 0.6  # of 200, where chance has a deviation of 0.035
 
 
 @pytest.mark.parametrize("name", ["original", "wasserstein"])
@@ -145,7 +147,7 @@ def test_refused(run: gf.Run, tmp_path: Path) -> None:
         (("train.mixup=0.3",), "train.mixup has no effect on generation"),
         (("optim.schedule=cosine",), "optim.schedule has no effect on generation"),
         (("train.gan_loss=wasserstein", "train.precision=bfloat16"), "needs train.precision=float32"),
-        (("model.width=16000",), "would take about .* of memory"),
+        (("model.width=16000", "data.image_size=64"), "would take about .* of memory"),
         (("model.depth=3",), "the network 'dcgan' does not take model.depth"),
     ):
         with pytest.raises(SettingError, match=words):
@@ -167,5 +169,5 @@ def test_refused(run: gf.Run, tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=words):
             generate_pictures(run.folder, **given)  # type: ignore[arg-type]
-    with pytest.raises(BundleError, match="does not exist"):
+    with pytest.raises(BundleError, match="is not a run"):
         generate_pictures(tmp_path / "nowhere")

@@ -26,7 +26,7 @@ CASES_OF_TEXTS: list[Case] = [
     refused("text-to-a-table-s-network", "the data have stream", call=f"{TEXT} --set model.name=tabm", file="", files="text-sound"),
     refused("text-all-tested", "must leave text to train on", call=f"{TEXT} --set data.test_fraction=0.5 --set data.valid_fraction=0.5", file="", files="text-sound"),
     refused("table-s-absent-texts", "data.source is the one column of texts", call="train {in}/data.csv --task language --source story --out {out}", files="sound", column="story"),
-    refused("generate-with-a-table-s-network", "text is written by a language model", call="generate {run}", file="run", files="sound"),
+    refused("generate-with-a-table-s-network", "a language model writes", call="generate {run}", file="run", files="sound"),
     refused("generate-without-a-run", "is not a run", call="generate {in}", file="in", files="sound"),
 ]  # fmt: skip
 

@@ -24,6 +24,6 @@ CASES_OF_UNLABELLED: list[Case] = [
     refused("gallery-network-of-classes", "'resnet9' is for", call=f"{MADE} --set model.name=resnet9", files="gallery-sound", file=""),
     refused("gallery-game-of-another-task", "train.gan_loss has no effect on binary", call=f"{SOUND} --set train.gan_loss=original", files="sound", file=""),
     refused("gallery-target-absent", "no such column", call=f"{BACK} --target lable", files="gallery-sound", column="lable"),
-    refused("gallery-number-of-a-classifier", "pictures are made by a run of the task generation", call="generate {run} --number 4 --out {out}", files="sound", file=""),
+    refused("gallery-number-of-a-classifier", "a run of the task generation makes pictures", call="generate {run} --number 4 --out {out}", files="sound", file=""),
     refused("gallery-code-of-nothing", "model.latent_dim must be at least 1", call=f"{BACK} --set model.latent_dim=0", files="gallery-sound", file=""),
 ]  # fmt: skip

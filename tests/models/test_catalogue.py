@@ -21,6 +21,8 @@ OWN_TASKS = {
     "caption": "caption",
     "window": "forecast",
     "noise": "generation",
+    "points": "pointing",
+    "boxes": "detection",
 }  # of inputs
 
 
@@ -82,7 +84,7 @@ def test_choice(kinds: set[str], name: str) -> None:
 def test_unknown_names_and_settings_are_refused_with_what_there_is() -> None:
     with pytest.raises(SettingError, match=r"there is no network 'tabn'; did you mean 'tabm'\?"):
         catalogue.entry("tabn")
-    with pytest.raises(SettingError, match=r"there is no network 'xyz'; there are linear, mlp, tabm"):
+    with pytest.raises(SettingError, match=r"there is no network 'xyz'; goodfit models lists those"):
         catalogue.build("xyz", NUMBERS, 1, {})
     with pytest.raises(SettingError, match=r"'resnet9' does not take model\.heads; it takes model\.width, model\.dropout"):
         catalogue.build("resnet9", IMAGE, 1, {"heads": 2})

@@ -91,7 +91,7 @@ HABITS: dict[str, Habit] = {
     # Adam as DETR has it, at a rate for a tenth of its size; with small batches a few thousand pictures give updates enough.
     "anchor_detr": Habit("adamw", 1e-3, 1e-2, "cosine", 0.05, 1.0, 60, 60, batch=16, beta2=0.98),
     "detr": Habit("adamw", 5e-4, 1e-2, "cosine", 0.05, 1.0, 150, 150, batch=32, beta2=0.98),
-    "attention_rnn": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 20, 20, batch=128, label_smoothing=0.1),
+    "attention_rnn": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 20, 20, batch=256, label_smoothing=0.1),
     # Half of Kipf and Welling's rate, at more dropout for nodes. gin on esol (three folds): RMSE 0.636 for 0.644 at 2e-3.
     "gcn": Habit("adamw", 5e-3, 1e-2, "cosine", 0.0, 1.0, 100, 100, batch=64),
     "graphsage": Habit("adamw", 5e-3, 1e-2, "cosine", 0.0, 1.0, 100, 100, batch=64),

@@ -174,7 +174,12 @@ def generate(
     of_text: dict[str, Any] = {"prompt": prompt, "length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     of_pictures: dict[str, Any] = {"number": number, "out": out, "device": device}
     opened = api.load(run)
-    draws = opened.bundle.target.kind == "generation"
+    kind = opened.bundle.target.kind
+    if kind not in ("language", "generation"):
+        raise InputError(
+            f"a language model writes and a run of the task generation makes pictures; {run} learned {kind}: predict with it", file=run
+        )
+    draws = kind == "generation"
     idle = next((name for name, value in (of_text if draws else of_pictures).items() if value is not None), None)
     if idle:
         raise InputError(f"--{idle.replace('_', '-')} has no effect on {'pictures' if draws else 'text'}, which {run} makes; leave it out")

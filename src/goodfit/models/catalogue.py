@@ -68,7 +68,9 @@ def entry(name: str) -> Entry:
     """The entry of this name; raises SettingError with the nearest name when there is none."""
     known = CATALOGUE | BROUGHT
     if name not in known:
-        raise SettingError(f"there is no network {name!r}{did_you_mean(name, known) or '; there are ' + ', '.join(known)}", value=name)
+        raise SettingError(
+            f"there is no network {name!r}{did_you_mean(name, known) or '; goodfit models lists those that there are'}", value=name
+        )
     return known[name]
 
 
@@ -189,13 +191,10 @@ def build(name: str, inputs: Inputs, outputs: int, settings: Settings) -> nn.Mod
     own = entry(name)
     for kind in inputs:
         if kind not in own.inputs:
-            fitting = [
-                other
-                for other, known in CATALOGUE.items()
-                if set(inputs) <= set(known.inputs) and _asked(known, inputs) and set(known.tasks) & set(own.tasks)
-            ]
+            reading = [other for other, known in CATALOGUE.items() if set(inputs) <= set(known.inputs) and _asked(known, inputs)]
+            fitting = [other for other in reading if set(CATALOGUE[other].tasks) & set(own.tasks)]
             raise SettingError(
-                f"the network {name!r} reads {', '.join(own.inputs)}, the data have {', '.join(inputs)}; take {' or '.join(fitting)}",
+                f"the network {name!r} reads {', '.join(own.inputs)}, the data have {', '.join(inputs)}; take {' or '.join(fitting or reading)}",
                 value=name,
             )
     if not _asked(own, inputs):
