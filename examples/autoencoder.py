@@ -13,9 +13,11 @@ if __name__ == "__main__":
     with TemporaryDirectory() as name:
         file = Path(name) / "digits.npz"
         np.savez(file, image=(digits.images * 15.9375).astype(np.uint8), label=digits.target)  # the label is no input
-        run = gf.train(file, task="reconstruction", preset="fast", time_limit="40s", sets=["model.latent_dim=8"])
+        for network in ("conv_autoencoder", "autoencoder"):  # convolutions, and layers that see every pixel
+            sets = ["model.latent_dim=8", f"model.name={network}"]
+            run = gf.train(file, task="reconstruction", preset="fast", time_limit="30s", sets=sets)
+            beside = {entry["name"]: entry["metrics"]["mean_squared_error"] for entry in run.analysis["targets"][0]["baselines"]}
+            print(f"{network}: mean squared error {run.metrics['mean_squared_error']['value']:.4f}, of PCA {beside['PCA']:.4f}")
         codes = run.predict(file)  # code_0 to code_7 and reconstruction_error
-    beside = {entry["name"]: entry["metrics"]["mean_squared_error"] for entry in run.analysis["targets"][0]["baselines"]}
-    print(f"mean squared error {run.metrics['mean_squared_error']['value']:.4f}, of PCA {beside['PCA']:.4f}")
     print("unlike the others:", codes["reconstruction_error"].arg_sort(descending=True).head(5).to_list())
     print(f"The report: {run.folder / 'report.html'}")

@@ -1,4 +1,4 @@
-"""Linear models solved to their optimum: which columns matter (lasso), and how their weights compare with scikit-learn's."""
+"""Linear models solved to their optimum: ridge and lasso, which columns matter, a support vector machine, and scikit-learn's weights beside ours."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from goodfit.optim.convex.lasso import lasso
 def main() -> None:
     table = load_diabetes(as_frame=True, scaled=False).frame.rename(columns={"target": "progression"})
     with tempfile.TemporaryDirectory() as folder:
-        # Without model.penalty, the validation rows choose it.
-        run = gf.train(table, "progression", preset="fast", sets=["model.name=lasso"], out=Path(folder) / "run")
+        for name in ("ridge", "svm", "lasso"):  # without model.penalty, the validation rows choose it
+            run = gf.train(table, "progression", preset="fast", sets=[f"model.name={name}"], out=Path(folder) / name)
+            print(f"{name}: penalty {run.recipe.model.penalty}, R2 {run.metrics['r2']['value']:.3f}")
         network, encoder = run.bundle.members[0].network, run.bundle.members[0].encoder
-        print(f"penalty {run.recipe.model.penalty}, R2 {run.metrics['r2']['value']:.3f}")
         for name, weight in zip(encoder.inputs["numbers"]["names"], network.weight.weight[0].tolist(), strict=False):
             print(f"  {name:>4} {weight:+.3f}")
 

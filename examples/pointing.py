@@ -13,8 +13,11 @@ def lists(count: int, longest: int) -> dict[str, list[list[float]]]:
 
 
 if __name__ == "__main__":
-    run = gf.train(lists(6_000, longest=6), target="order", preset="fast", sets=["model.width=32", "model.depth=2", "train.epochs=15"])
-    print(f"{run.metrics['accuracy']['value']:.1%} of the lists in the right order, a part held out")
+    rows = lists(6_000, longest=6)
+    for network, sets in (("pointer", []), ("pointer_transformer", ["model.depth=2"])):
+        own = ["model.width=32", "train.epochs=15", f"model.name={network}", *sets]
+        run = gf.train(rows, target="order", preset="fast", time_limit="40s", sets=own)
+        print(f"{network}: {run.metrics['accuracy']['value']:.1%} of the lists in the right order, a part held out")
     longer = lists(200, longest=8)
     said = run.predict({"numbers": longer["numbers"]})
     right = [places == order for places, order in zip(said["prediction"].to_list(), longer["order"], strict=True) if len(order) > 6]

@@ -20,9 +20,11 @@ if __name__ == "__main__":
     with TemporaryDirectory() as name:
         file = Path(name) / "numpy.txt"
         file.write_text(prose())
-        run = gf.train(file, preset="fast", time_limit="45s", sets=["model.width=96", "model.depth=2", "data.max_tokens=128"])
-    target = run.analysis["targets"][0]
-    print(f"{run.metrics['bits_per_character']['value']:.2f} bits per character; beside it")
-    for baseline in target["baselines"]:
+        for network in ("lstm_language", "gpt"):
+            sets = ["model.width=96", "model.depth=2", "data.max_tokens=128", f"model.name={network}"]
+            run = gf.train(file, preset="fast", time_limit="30s", sets=sets)
+            print(f"{run.metrics['bits_per_character']['value']:.2f} bits per character by {network}")
+    print("beside them")
+    for baseline in run.analysis["targets"][0]["baselines"]:
         print(f"{baseline['metrics']['bits_per_character']:.2f} for {baseline['name']}")
     print("\nReturn the sum of" + "".join(gf.generate(run, "Return the sum of", length=300, temperature=0.5)))

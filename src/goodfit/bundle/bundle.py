@@ -187,9 +187,7 @@ class Bundle:
     @property
     def writer(self) -> tuple[Writes, StreamEncoder]:
         """Of a language model the network that writes on, and what turns characters into its ids."""
-        encoder = self.members[0].encoder.stream
-        assert encoder is not None
-        return cast(Writes, self.members[0].network), encoder
+        return cast(Writes, self.members[0].network), self.members[0].encoder.stream
 
     def _columns(self, target: TargetSpec, decoded: Mapping[str, np.ndarray], prefix: str) -> dict[str, Any]:
         if target.kind == "regression":

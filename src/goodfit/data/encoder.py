@@ -5,7 +5,7 @@ n rows, N numbers, M categories, C channels, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -61,6 +61,16 @@ VERSION = 1  # of encoder.json
 # several processes share, and which the system takes back when it needs the room.
 IN_MEMORY = 1 / 32
 
+# What reads columns alone, without others beside them.
+Alone = TokenEncoder | SequenceEncoder | WindowEncoder | StreamEncoder | GraphEncoder | NodeEncoder
+_ALONE: dict[str, Callable[[Any], Alone]] = {
+    "tokens": TokenEncoder.from_json,
+    "source": SequenceEncoder.from_json,
+    "graph": graph_encoder,
+    "window": WindowEncoder.from_json,
+    "stream": StreamEncoder.from_json,
+}
+
 
 class Encoder:
     """Fitted statistics of the inputs, and the target. Build one with `fit` or `load`.
@@ -83,18 +93,14 @@ class Encoder:
         text: TextEncoder | TokenizedText | None,
         image: ImageEncoder | None,
         series: SeriesEncoder | None,
-        tokens: TokenEncoder | None,
-        source: SequenceEncoder | None,
-        graph: GraphEncoder | NodeEncoder | None,
-        window: WindowEncoder | None,
-        stream: StreamEncoder | None,
+        alone: Mapping[str, Alone],
         target: TargetSpec,
         weights: Weights,
         memory: float | None,
         notes: tuple[Note, ...],
     ) -> None:
         self._numbers, self._categories, self._text, self._image, self._series = numbers, categories, text, image, series
-        self._tokens, self._source, self._graph, self._window, self.stream = tokens, source, graph, window, stream
+        self.alone = dict(alone)
         self._levels = {name: pl.Enum(list(levels)) for name, levels in categories.items()}
         self._weights, self._memory = weights, memory
         self.target, self.notes = target, notes
@@ -111,18 +117,9 @@ class Encoder:
         self._steps = "points" if target.kind == "pointing" else "series"  # what the network calls the series
         if series:
             self.inputs[self._steps] = series.inputs() | ({"visits": target.visits} if target.kind == "pointing" else {})
-        if tokens:
-            self.inputs["tokens"] = tokens.inputs()
+        self.inputs |= {name: part.inputs() for name, part in self.alone.items()}
         if target.kind == "detection":
             self.inputs["boxes"] = {"classes": len(target.classes or ()), "most": target.longest}
-        if source:
-            self.inputs["source"] = source.inputs()
-        if graph:
-            self.inputs["graph"] = graph.inputs()
-        if window:
-            self.inputs["window"] = window.inputs()
-        if stream:
-            self.inputs["stream"] = stream.inputs()
         if target.kind == "caption":
             self.inputs["caption"] = {"length": target.longest + 1}
 
@@ -166,6 +163,13 @@ class Encoder:
         pictures = Pictures(mean=UNIT[0], std=UNIT[1]) if target.kind in UNLABELLED else prepared.pictures if prepared else None
         if text and not vocabulary:
             encode_text.check_settings(len(text), settings.tokens, settings.vocabulary, settings.max_tokens)
+        alone: dict[str, Alone | None] = {
+            "tokens": fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
+            "source": fit_source(dataset, read, rows) if read else None,
+            "graph": graph,
+            "window": window,
+            "stream": stream,
+        }
         notes: list[Note] = []
         weights = fit_weights(dataset, schema, target, rows, settings)
         seen = observe(dataset, columns, rows, seed, text if settings.tokens == "word" and not vocabulary else ())
@@ -177,11 +181,7 @@ class Encoder:
             if images
             else None,
             series=fit_series(dataset, series, rows, seed) if series else None,
-            source=fit_source(dataset, read, rows) if read else None,
-            stream=stream,
-            tokens=fit_tokens(dataset, tokens[0], rows, settings) if (tokens := named(columns, "tokens")) else None,
-            graph=graph,
-            window=window,
+            alone={name: part for name, part in alone.items() if part is not None},
             target=fitted if stream is None else replace(fitted, classes=tuple(stream.characters)),
             weights=weights,
             memory=settings.memory,
@@ -239,19 +239,20 @@ class Encoder:
             if self._image and image is not None:
                 self._image.encode_into(image[part], frame[self._image.column], table.root, partial(table.place, start))
         lexicon: Lexicon | None = None
-        if self._tokens:  # at once: the words are numbered over all rows
-            places, widths, lexicon = self._tokens.encode(table.column(self._tokens.column))
-            inputs["tokens"] = Ragged(torch.from_numpy(places), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
-        if self._source:
-            ids, widths = self._source.encode(table.column(self._source.column))
-            inputs["source"] = Ragged(torch.from_numpy(ids), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
-        if self._graph:
-            inputs |= encoded_graph(self._graph, table.frame(self.inputs["graph"]["columns"]), partial(table.place, 0))
-        if self._window:
-            assert isinstance(source, Dataset)
-            inputs["window"] = torch.from_numpy(self._window.encode(source, rows, folder))
-        if self.stream:
-            inputs["stream"] = self.stream.encode(source, rows)
+        for name, encoder in self.alone.items():
+            if isinstance(encoder, TokenEncoder):  # at once: the words are numbered over all rows
+                places, widths, lexicon = encoder.encode(table.column(encoder.column))
+                inputs[name] = Ragged(torch.from_numpy(places), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
+            elif isinstance(encoder, SequenceEncoder):
+                ids, widths = encoder.encode(table.column(encoder.column))
+                inputs[name] = Ragged(torch.from_numpy(ids), torch.from_numpy(np.concatenate([[0], widths.cumsum()])))
+            elif isinstance(encoder, WindowEncoder):
+                assert isinstance(source, Dataset)
+                inputs[name] = torch.from_numpy(encoder.encode(source, rows, folder))
+            elif isinstance(encoder, StreamEncoder):
+                inputs[name] = encoder.encode(source, rows)
+            else:
+                inputs |= encoded_graph(encoder, table.frame(self.inputs[name]["columns"]), partial(table.place, 0))
         for name, array in (("numbers", numbers), ("categories", categories), ("image", image)):
             if array is not None:
                 inputs[name] = torch.from_numpy(array)
@@ -265,10 +266,18 @@ class Encoder:
 
     def told(self, data: Dataset) -> np.ndarray:
         """int64: the nodes of `data` whose labels are among the network's inputs, none where the rows are no nodes of the graph of training."""
-        if not isinstance(self._graph, NodeEncoder):
+        graph = self.alone.get("graph")
+        if not isinstance(graph, NodeEncoder):
             return np.zeros(0, np.int64)
-        frame = data.take(np.arange(data.rows), [self._graph.neighbours])
-        return self._graph.known if self._graph.knows(frame) else np.zeros(0, np.int64)
+        frame = data.take(np.arange(data.rows), [graph.neighbours])
+        return graph.known if graph.knows(frame) else np.zeros(0, np.int64)
+
+    @property
+    def stream(self) -> StreamEncoder:
+        """Of running text, what turns characters into ids."""
+        stream = self.alone["stream"]
+        assert isinstance(stream, StreamEncoder)
+        return stream
 
     def bins(self, count: int) -> list[Tensor]:
         """Edges of `count` quantile bins of each number input, float32 [2 to count + 1], rising; an indicator has the edges 0 and 1."""
@@ -289,11 +298,7 @@ class Encoder:
             "text": self._text.to_json() if self._text else None,
             "image": self._image.to_json() if self._image else None,
             "series": self._series.to_json() if self._series else None,
-            "tokens": self._tokens.to_json() if self._tokens else None,
-            "source": self._source.to_json() if self._source else None,
-            "graph": self._graph.to_json() if self._graph else None,
-            "window": self._window.to_json() if self._window else None,
-            "stream": self.stream.to_json() if self.stream else None,
+            "alone": {name: part.to_json() for name, part in self.alone.items()},
             "target": self.target.to_json(),
             "weights": {"column": self._weights.column, "scale": self._weights.scale, "classes": self._weights.classes},
             "memory": self._memory,
@@ -328,11 +333,7 @@ class Encoder:
                 text=_text_from(document["text"]) if document["text"] else None,
                 image=ImageEncoder.from_json(document["image"]) if document["image"] else None,
                 series=SeriesEncoder.from_json(document["series"]) if document.get("series") else None,
-                tokens=TokenEncoder.from_json(document["tokens"]) if document.get("tokens") else None,
-                source=SequenceEncoder.from_json(document["source"]) if document.get("source") else None,
-                graph=graph_encoder(document["graph"]) if document.get("graph") else None,
-                window=WindowEncoder.from_json(document["window"]) if document.get("window") else None,
-                stream=StreamEncoder.from_json(document["stream"]) if document.get("stream") else None,
+                alone={name: _ALONE[name](part) for name, part in document["alone"].items()},
                 target=TargetSpec.from_json(document["target"]),
                 weights=Weights(weights["column"], weights["scale"], tuple(weights["classes"]) if weights["classes"] else None),
                 memory=document["memory"],
@@ -355,7 +356,7 @@ class Encoder:
         row = 4 * len(self._numbers.names) if self._numbers else 0
         row += 4 * len(self._categories) + (4 * self._text.max_tokens + 8 if self._text else 0)
         row += 4 * self._series.width * self._series.longest + 8 if self._series else 0
-        row += 4 * self._window.length * self._window.channels if self._window else 0
+        row += 4 * window["length"] * window["channels"] if (window := self.inputs.get("window")) else 0
         return n * (row + (self._image.channels * self._image.size**2 if self._image else 0))
 
     def _codes(self, table: _Source) -> np.ndarray:

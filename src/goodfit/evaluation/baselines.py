@@ -23,16 +23,10 @@ from goodfit.data.dataset import Dataset
 from goodfit.data.graph_columns import rows_of
 from goodfit.data.splits import Split
 from goodfit.data.target import TargetSpec
-from goodfit.evaluation.captioned import caption_baselines
-from goodfit.evaluation.detected import detected_baselines
-from goodfit.evaluation.forecasts import forecast_baselines
 from goodfit.evaluation.graphs import counted, described, spread_labels
 from goodfit.evaluation.matrices import Matrices, affordable, for_linear, for_trees, standardised, tabular
-from goodfit.evaluation.pointed import pointed_baselines
 from goodfit.evaluation.scores import Prediction, values
-from goodfit.evaluation.surprise import language_baselines
-from goodfit.evaluation.tagged import tag_baselines
-from goodfit.evaluation.written import written_baselines
+from goodfit.evaluation.structured import JUDGED
 
 LABELS = 20  # of a multilabel target for which trees are grown, one ensemble each
 _FIRST, _GROWTH = 1_000, 8.0
@@ -56,25 +50,15 @@ def baselines(
     on = (split.test if split.test.size else split.valid) if on is None else on
     if not on.size:
         return []
-    if target.kind == "forecast":
-        target = target.fit(dataset, split.train)
-        return forecast_baselines(dataset, target, split.train, on, target.encode(dataset.take(on, target.names)))
-    if target.kind == "language":
-        return language_baselines(dataset, target, split, on)
+    judged = JUDGED.get(target.kind)
+    if judged is not None and judged.baselines_of_split is not None:
+        return judged.baselines_of_split(dataset, target, split, on)
     most = affordable(dataset, split.train, seconds)
     train, on = _some(split.train, most, seed, "train"), _some(on, most, seed, "on")
     target = target.fit(dataset.take(split.train, target.names))
     y, truth = (target.encode(dataset.take(rows, target.names)) for rows in (train, on))
-    if target.kind == "caption":
-        return caption_baselines(dataset, target, train, on, truth)
-    if target.kind == "sequence":
-        return written_baselines(dataset, target, train, on, truth)
-    if target.kind == "detection":
-        return detected_baselines(dataset, target, train, truth)
-    if target.kind == "pointing":
-        return pointed_baselines(dataset, target, train, on, truth)
-    if target.kind == "tagging":
-        return tag_baselines(dataset, target, train, on, truth)
+    if judged is not None and judged.baselines is not None:
+        return judged.baselines(dataset, target, train, on, truth)
     w, w_on = _weight(dataset, train), _weight(dataset, on)
 
     found = []

@@ -6,7 +6,6 @@ n rows, T words of a caption, P pixels.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from goodfit.data.dataset import Dataset
 from goodfit.data.encode_image import fit as fit_images
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation import bootstrap
+from goodfit.evaluation.thumbnails import thumbnails
 from goodfit.tasks.bleu import bleu_of, ngram_counts
 from goodfit.tasks.caption import word_f1
 
@@ -85,14 +85,13 @@ def caption_mistakes(
     said: np.ndarray,
     right: np.ndarray,
     most: int,
-    pictures: Callable[[np.ndarray], list[str | None]],
 ) -> list[dict[str, Any]]:
     """The rows of the lowest F1 among those with the longest captions: most words missed."""
     f1 = word_f1(said, right)
     missed = (1 - f1) * (right >= 0).sum(1)
     worst = np.argsort(-missed, kind="stable")
     worst = worst[missed[worst] > 0][:most]
-    small = pictures(rows[worst])
+    small = thumbnails(dataset, dataset.schema.features[0].name, rows[worst])
     texts, given = target.texts(said[worst]), dataset.take(rows[worst], target.names)
     found = []
     for index, position in enumerate(worst):

@@ -51,12 +51,12 @@ def forecast_scores(target: TargetSpec, mean: np.ndarray, encoded: np.ndarray, s
     return {name: bootstrap.summary(float(value[0]), samples[name]) for name, value in exact.items()}
 
 
-def forecast_baselines(
-    dataset: Dataset, target: TargetSpec, train: np.ndarray, on: np.ndarray, encoded: np.ndarray
-) -> list[dict[str, Any]]:
+def forecast_baselines(dataset: Dataset, target: TargetSpec, train: np.ndarray, on: np.ndarray) -> list[dict[str, Any]]:
     """The seasonal naive forecast (the steps a season before), the last value, and a linear map of the window, on the same steps at the same distances."""
     windows = _windows(dataset)
     course = windows.course
+    target = target.fit(dataset, train)
+    encoded = target.encode(dataset.take(on, target.names))
     past = windows.known(on)  # n W
     seasons = sorted({course.season, *(s for s in course.steps.seasons if s <= course.window)} - {1})
     found = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,22 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from goodfit.base.errors import DataError
 from goodfit.data.dataset import Dataset
-from goodfit.data.encode_image import fit as fit_images
 from goodfit.data.graph_columns import KINDS as GRAPH
 from goodfit.data.graph_columns import beside
 from goodfit.data.target import TargetSpec
-from goodfit.evaluation.captioned import caption_mistakes
-from goodfit.evaluation.detected import detected_mistakes
-from goodfit.evaluation.forecasts import forecast_mistakes
-from goodfit.evaluation.pointed import pointed_mistakes
-from goodfit.evaluation.surprise import language_mistakes
-from goodfit.evaluation.tagged import tag_mistakes
-from goodfit.evaluation.written import written_mistakes
+from goodfit.evaluation.structured import JUDGED
+from goodfit.evaluation.thumbnails import thumbnails
 
 MOST = 20  # rows: what a reader looks through
-_SIDE = 96  # pixels of a thumbnail: 20 of them stay below half a megabyte
 _LETTERS = 500  # of a text
 _COLUMNS = 60  # values of a row; the rest of a wide table tells a reader nothing
 _EPS = 1e-7  # probability below which a loss grows no more: float32 has no digits there
@@ -57,21 +47,8 @@ def mistakes(
     rows: [n] positions in the data that prediction and encoded target belong to. row: 1-based in its file, the header not counted.
     probability: that the model gave to what it predicted, None for numbers. columns: features whose values are shown (all when None).
     """
-    if target.kind == "forecast":
-        return forecast_mistakes(dataset, target, rows, prediction["mean"], encoded, most)
-    if target.kind == "sequence":
-        return written_mistakes(dataset, target, rows, prediction["unit"], encoded, most)
-    if target.kind == "caption":
-        source = dataset.schema.features[0].name
-        return caption_mistakes(dataset, target, rows, prediction["unit"], encoded, most, lambda worst: thumbnails(dataset, source, worst))
-    if target.kind == "language":
-        return language_mistakes(dataset, target, rows, prediction["bits"], most)
-    if target.kind == "detection":
-        return detected_mistakes(dataset, target, rows, prediction, encoded, most)
-    if target.kind == "pointing":
-        return pointed_mistakes(dataset, target, rows, prediction["place"], encoded, most)
-    if target.kind == "tagging":
-        return tag_mistakes(dataset, target, rows, prediction["tag"], encoded, most)
+    if target.kind in JUDGED:
+        return JUDGED[target.kind].mistakes(dataset, target, rows, prediction, encoded, most)
     loss = losses(target, prediction, encoded)
     wrong = _wrong(target, prediction, encoded)
     order = np.argsort(-loss, kind="stable")
@@ -101,25 +78,6 @@ def mistakes(
         if pictures and frame[pictures].dtype == pl.String:
             entry["values"][pictures] = frame[pictures][index]
         found.append(entry | ({"file": file} if len(dataset.files) > 1 else {}))
-    return found
-
-
-def thumbnails(dataset: Dataset, column: str, rows: np.ndarray) -> list[str | None]:
-    """The pictures in these rows as PNGs of 96 x 96 pixels in data URIs; None where one is missing or cannot be read."""
-    from PIL import Image
-
-    images = dataset.take(rows, [column]).to_series()
-    try:
-        encoder = fit_images(column, images, dataset.root, lambda i: dataset.place(int(rows[i])), _SIDE)
-        pixels = np.empty((rows.size, encoder.channels, _SIDE, _SIDE), np.uint8)
-        encoder.encode_into(pixels, images, dataset.root, lambda i: dataset.place(int(rows[i])))
-    except DataError:  # a picture was removed since; the encoder says so where it matters
-        return [None] * rows.size
-    found: list[str | None] = []
-    for picture, missing in zip(pixels.transpose(0, 2, 3, 1), images.is_null(), strict=True):  # n C S S -> n S S C
-        content = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(picture if encoder.channels == 3 else picture[..., 0])).save(content, "PNG", optimize=True)
-        found.append(None if missing else "data:image/png;base64," + base64.b64encode(content.getvalue()).decode())
     return found
 
 

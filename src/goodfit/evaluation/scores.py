@@ -31,13 +31,7 @@ import numpy as np
 from goodfit.base.protocols import Task
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation import bootstrap
-from goodfit.evaluation.captioned import caption_scores
-from goodfit.evaluation.detected import detected_scores
-from goodfit.evaluation.forecasts import forecast_scores
-from goodfit.evaluation.pointed import pointed_scores
-from goodfit.evaluation.surprise import language_scores
-from goodfit.evaluation.tagged import tag_scores
-from goodfit.evaluation.written import written_scores
+from goodfit.evaluation.structured import JUDGED
 
 Totals = Callable[[np.ndarray], dict[str, np.ndarray]]
 Prediction = dict[str, np.ndarray]
@@ -105,22 +99,10 @@ def _scores(
     if target.kind == "regression":
         actual = y.astype(np.float64) * target.std + target.mean
         return _regression(actual, np.asarray(prediction["mean"], np.float64), w, seed, resamples)
-    if target.kind == "forecast":
-        return forecast_scores(target, np.asarray(prediction["mean"], np.float64), y, seed, resamples)
-    if target.kind == "sequence":
-        return written_scores(prediction["unit"], y, w, seed, resamples)
-    if target.kind == "caption":
-        return caption_scores(prediction["unit"], y, w, seed, resamples)
-    if target.kind == "language":
-        return language_scores(prediction["bits"], w, seed, resamples)
     if target.kind == "reconstruction":
         return _means({"mean_squared_error": prediction["error"]}, w, seed, resamples)
-    if target.kind == "detection":
-        return detected_scores(prediction, y, len(target.classes or ()), seed, resamples)
-    if target.kind == "pointing":
-        return pointed_scores(prediction["place"], y, w, seed, resamples)
-    if target.kind == "tagging":
-        return tag_scores(prediction["tag"], y, len(target.classes or ()), w, seed, resamples)
+    if target.kind in JUDGED:
+        return JUDGED[target.kind].scores(target, prediction, y, w, seed, resamples)
     given = prediction["probability"]
     # Clipped to the rounding of its type before a logarithm is taken, as scikit-learn does.
     eps = float(np.finfo(given.dtype).eps) if given.dtype.kind == "f" else float(np.finfo(np.float64).eps)
