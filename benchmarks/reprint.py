@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attention
 import goals
 import limits
 import loop
@@ -12,6 +13,7 @@ import tables
 from record import FOLDER, Record
 
 RENDER = {
+    "attention": attention.render,
     "goals": goals.render,
     "limits": limits.render,
     "loop": loop.render,
