@@ -67,6 +67,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "bag": ("bag", TEXT, {}),
     "bag, hidden": ("bag", TEXT, {"width": 8}),
     "transformer": ("transformer", TEXT, {"width": 8, "heads": 2}),
+    "transformer, without words": ("transformer", TEXT, {"width": 8, "heads": 2, "words": False}),
     "gru": ("gru", TEXT, {"width": 5, "embedding_dim": 6, "depth": 2}),
     "gru, one way": ("gru", TEXT, {"width": 5, "embedding_dim": 6, "bidirectional": False}),
     "series_rnn": ("series_rnn", SERIES, {"width": 5, "depth": 1, "bidirectional": False}),

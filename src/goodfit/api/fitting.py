@@ -42,6 +42,7 @@ from goodfit.training.step import StepSettings, reseed
 VALID_ROWS = 50_000  # rows scored between epochs: the standard error of an accuracy is below 0.3 % there
 # Where answers are searched for, which costs ten times what reading them does: that of a share of right ones is below 0.7 %.
 SEARCHED_ROWS, SEARCHED = 5_000, ("sequence", "caption", "pointing")
+BEAM = 4  # times: what the last predictions cost, row by row, where those between epochs are found without a beam
 EVALUATE_EVERY = 2_000  # updates at most between evaluations: a long epoch is looked into
 MEASURING = (0.08, 0.2)  # share of the time left by which precision, then the rate, are decided
 
@@ -119,8 +120,8 @@ def judge(encoder: Encoder, label_smoothing: float = 0.0, loss: str | None = Non
     refinement is best after a few epochs and the accuracy after the last.
     """
     spec = encoder.target.to_json() | {"label_smoothing": label_smoothing, "loss": loss}
-    if spec["kind"] == "pointing":
-        return tasks.build(spec | {"width": 1})  # a beam costs four times as much and hardly ranks epochs otherwise
+    if spec["kind"] in ("pointing", "sequence"):
+        return tasks.build(spec | {"width": 1})  # a beam costs BEAM times as much and hardly ranks epochs otherwise
     if spec["kind"] not in ("binary", "multiclass"):
         return tasks.build(spec)
     return tasks.build(spec | {"score": "smoothed_log_loss" if label_smoothing else "refinement"})
@@ -190,7 +191,10 @@ def train_member(
         evaluate_every=EVALUATE_EVERY,
         deadline=job.deadline,
         valid_rows=min(len(valid_rows), scored),
-        after=(len(valid_rows) + job.test_rows) / max(1, min(len(valid_rows), scored)),  # what it predicts when it is trained
+        # What it predicts when it is trained.
+        after=(BEAM if encoder.target.kind in ("pointing", "sequence") else 1)
+        * (len(valid_rows) + job.test_rows)
+        / max(1, min(len(valid_rows), scored)),
         ending=recipe.optim.decay_share / (1 - recipe.optim.decay_share) if recipe.optim.schedule == "wsd" else None,
     )
     name = f"training {recipe.model.name} {job.fold + 1}/{job.count}" if job.count > 1 else f"training {recipe.model.name}"

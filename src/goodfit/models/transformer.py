@@ -10,12 +10,16 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from goodfit.base.errors import InputError
+from goodfit.models.bag import BagEncoder
 from goodfit.nn.block import TransformerBlock
 from goodfit.nn.dropout import Dropout
 from goodfit.nn.norm import RMSNorm
 from goodfit.nn.pool import masked_mean
 from goodfit.nn.shapes import required
 from goodfit.nn.tokens import TokenEmbedding
+
+# Of what the words say. Adam moves every weight alike, and those of words want nearly thirty times the rate of a transformer's.
+SAID = 16.0
 
 
 class TextEncoder(nn.Module):
@@ -42,12 +46,29 @@ class TextEncoder(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Tokens [B, T] -> [B, O]."""
+    """Tokens [B, T] -> [B, O].
 
-    def __init__(self, vocabulary: int, outputs: int, *, width: int = 128, depth: int = 2, heads: int = 4, dropout: float = 0.1) -> None:
+    words: whether what the words say by themselves, wherever they stand, is added (Cheng et al. 2016, "Wide and deep"): topics are told by words, and
+    thousands of texts teach attention little about them.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        outputs: int,
+        *,
+        width: int = 128,
+        depth: int = 2,
+        heads: int = 4,
+        dropout: float = 0.1,
+        words: bool = True,
+    ) -> None:
         super().__init__()
         self.encoder = TextEncoder(vocabulary, width=width, depth=depth, heads=heads, dropout=dropout)
+        self.words = BagEncoder(vocabulary, outputs, 0) if words else None
         self.head = nn.Linear(width, outputs)
 
     def forward(self, *, text: Tensor | None = None) -> Tensor:
-        return self.head(self.encoder(required("text", text)))
+        text = required("text", text)
+        out = self.head(self.encoder(text))
+        return out if self.words is None else out + SAID * self.words(text)[0]

@@ -112,7 +112,8 @@ def build(spec: Mapping[str, Any]) -> Task:
     if kind == "multilabel":
         return Multilabel(len(spec["classes"] or spec["names"]), label_smoothing=smoothing, score=score)
     if kind == "sequence":
-        return Sequence(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score)
+        width = int(spec.get("width") or 4)
+        return Sequence(len(spec["classes"]), int(spec["longest"]), label_smoothing=smoothing, score=score, width=width)
     if kind == "forecast":
         course = spec["course"]
         return Forecast(int(course["horizon"]), float(spec["mean"]), float(spec["std"]), float(course["naive"]), score=score)

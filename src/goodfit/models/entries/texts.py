@@ -35,6 +35,7 @@ ENTRIES: dict[str, Entry] = {
             "depth": Setting(2, "blocks; from scratch on thousands of texts more only cost"),
             "heads": Setting(4, "32 dimensions a head"),
             "dropout": Setting(0.1, "the original's"),
+            "words": Setting(True, "topics are told by words: a hundred thousand texts may do without"),
         },
         "text where the order of words matters, from tens of thousands of rows on",
         "Vaswani et al. 2017; Xiong et al. 2020 (pre-norm); Su et al. 2021 (rotary positions)",
