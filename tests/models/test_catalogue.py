@@ -118,7 +118,7 @@ def test_every_setting_has_an_effect(name: str) -> None:
     inputs = {kind: spec for kind, spec in ALL.items() if kind in entry.inputs}
     other: dict[str, Any] = {
         "width": 16 if "caption" in inputs else 12, "depth": 1, "members": 2, "dropout": 0.5, "activation": "silu", "norm": "layer", "embedding": "none",
-        "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": not entry.defaults.get("bidirectional", True), "crf": True, "words": False, "grams": 2,
+        "embedding_dim": 6, "bins": 7, "heads": 1, "bidirectional": not entry.defaults.get("bidirectional", True), "crf": True, "words": False, "context": 4, "grams": 2,
         "stem": "patch" if name == "vit" else "imagenet", "residual": "graph" in entry.inputs, "convolutions": 1, "dense": 2, "patch": 4, "positions": "sine",
         "pool": "class" if name == "vit" else "max" if "graph" in entry.inputs else "none", "latent_dim": 5, "noise": 0.5, "queries": 16,
     }  # fmt: skip

@@ -105,7 +105,7 @@ HABITS: dict[str, Habit] = {
     # Small batches, since captioned pictures are few. On 152 validation rows of emoji the GRU had an F1 of the words of .10, the transformer .08.
     "captioner": Habit("adamw", 1e-3, 5e-2, "cosine", 0.1, 1.0, 50, 50, batch=16, label_smoothing=0.1),
     "caption_rnn": Habit("adamw", 2e-3, 5e-2, "cosine", 0.1, 1.0, 50, 50, batch=16, label_smoothing=0.1),
-    "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
+    "transformer": Habit("adamw", 5e-4, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32, label_smoothing=0.1),
     "gru": Habit("adamw", 2e-3, 1e-2, "cosine", 0.1, 1.0, 10, 10, batch=32),
     # Backbones that learn on: BERT's rate, decay and warm-up (Devlin et al. 2019) with more passes, as few rows want (Mosbach et al. 2021), the rate
     # falling by depth (Clark et al., ELECTRA, 2020: 0.8 for 12 layers).
@@ -130,7 +130,7 @@ BATCH_BY_ROWS = ((2_800, 32), (4_500, 64), (6_400, 128), (32_000, 256), (108_000
 _INPUT = {
     "sequence": "source", "forecast": "window", "language": "stream", "caption": "caption", "pointing": "points", "detection": "boxes",
 }  # fmt: skip
-MAX_TOKENS = {"bag": 4096, "linear": 4096}
+MAX_TOKENS = {"bag": 4096, "linear": 4096, "transformer": 2048}
 TIME_LIMIT = {"fast": 60.0, "good": 600.0, "best": 3600.0}  # seconds: a coffee, a meeting, a lunch
 MEMBERS = {"fast": 1, "good": 1, "best": 8}  # networks averaged; beyond eight the gain per network is small
 # Tables have two networks on the same rows, whose mistakes differ: an MLP learns large tables in a fraction of TabM's time, TabM overfits

@@ -130,6 +130,7 @@ class ModelPart(Part):
         description="standard deviation of the noise that a denoising autoencoder takes away; inputs vary by about 1",
     )
     heads: int | None = Field(default=None, ge=1, le=256, description="attention heads")
+    context: int | None = Field(default=None, ge=4, le=65_536, description="tokens of a text that attention reads, the first ones")
     words: bool | None = Field(default=None, description="add what the words of a text say by themselves, wherever they stand")
     crf: bool | None = Field(default=None, description="score tags together with the tags before them")
     bidirectional: bool | None = Field(default=None, description="read the sequence in both directions")

@@ -48,8 +48,8 @@ class TextEncoder(nn.Module):
 class Transformer(nn.Module):
     """Tokens [B, T] -> [B, O].
 
-    words: whether what the words say by themselves, wherever they stand, is added (Cheng et al. 2016, "Wide and deep"): topics are told by words, and
-    thousands of texts teach attention little about them.
+    context: tokens that attention reads, the first ones. words: whether what all words say by themselves, wherever they stand, is added (Cheng et al. 2016,
+    "Wide and deep"): topics are told by words, and thousands of texts teach attention little about them.
     """
 
     def __init__(
@@ -61,14 +61,16 @@ class Transformer(nn.Module):
         depth: int = 2,
         heads: int = 4,
         dropout: float = 0.1,
+        context: int = 256,
         words: bool = True,
     ) -> None:
         super().__init__()
+        self.context = context
         self.encoder = TextEncoder(vocabulary, width=width, depth=depth, heads=heads, dropout=dropout)
         self.words = BagEncoder(vocabulary, outputs, 0) if words else None
         self.head = nn.Linear(width, outputs)
 
     def forward(self, *, text: Tensor | None = None) -> Tensor:
         text = required("text", text)
-        out = self.head(self.encoder(text))
+        out = self.head(self.encoder(text[:, : self.context]))
         return out if self.words is None else out + SAID * self.words(text)[0]

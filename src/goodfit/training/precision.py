@@ -1,8 +1,9 @@
 """Precision and memory layout by measurement: ten steps of each, the fastest whose loss agrees.
 
-A run must choose the same again on the same kind of machine, however busy it is. So the candidates take turns, each is
-judged by its fastest step (other programs only ever slow a step down), it must be clearly faster (the margin below), and
-networks of little work stay in float32 unmeasured: there the overhead of calls rules.
+A run must choose the same again on the same kind of machine, however busy it is. So the candidates take turns on the same
+batches, each is judged by how much faster its steps are than the plain ones (the median: batches differ in length, and other
+programs slow a step down now and then), it must be clearly faster (the margin below), and networks of little work stay in
+float32 unmeasured: there the overhead of calls rules.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from goodfit.training.step import StepSettings, step
 
 STEPS = 10
 WARM = 2  # the first steps allocate and choose kernels
-MARGIN = 1.4  # where bfloat16 helps at all it is 1.5 to 3 times; the fastest of ten steps scatters by a few per cent
+MARGIN = 1.3  # where bfloat16 helps at all it is 1.5 to 3 times; the median of ten scatters by a few per cent
 LITTLE = 4e8  # floating-point operations of a forward pass: 4 ms on one core; below, bfloat16 did not reach the margin
 AGREEMENT = 0.05  # relative difference of the ten steps' mean loss; bfloat16's own rounding stays below 0.02
 
@@ -40,12 +41,13 @@ class Trial:
     failed: bool = False
 
     @property
-    def seconds(self) -> float:
-        return min(self.times[WARM:], default=float("inf")) if not self.failed else float("inf")
-
-    @property
     def loss(self) -> float:
         return statistics.fmean(self.losses[WARM:]) if len(self.losses) > WARM and not self.failed else float("nan")
+
+    def gain(self, plain: Trial) -> float:
+        """How many times as fast as the plain way its steps are; 0 where it failed."""
+        pairs = zip(plain.times[WARM:], self.times[WARM:], strict=True) if not self.failed and not plain.failed else ()
+        return statistics.median([one / own for one, own in pairs] or [0.0])
 
     def step(self, batches: Batches, task: Task, lr: float) -> None:
         """One timed update."""
@@ -98,11 +100,11 @@ def measure(
             trial.step(batches, task, lr)
         if until is not None and time.monotonic() > until:
             return plain.settings
-    best = plain
+    best, gained = plain, MARGIN
     for trial in trials[1:]:
         agrees = abs(trial.loss - plain.loss) <= AGREEMENT * max(abs(plain.loss), 1e-3)
-        if agrees and trial.seconds * MARGIN < plain.seconds and trial.seconds < best.seconds:
-            best = trial
+        if agrees and (gain := trial.gain(plain)) > gained:
+            best, gained = trial, gain
     return best.settings
 
 

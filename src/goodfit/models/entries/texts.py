@@ -35,6 +35,7 @@ ENTRIES: dict[str, Entry] = {
             "depth": Setting(2, "blocks; from scratch on thousands of texts more only cost"),
             "heads": Setting(4, "32 dimensions a head"),
             "dropout": Setting(0.1, "the original's"),
+            "context": Setting(256, "tokens that attention reads, with the square of them in time; the words of the rest are heard too"),
             "words": Setting(True, "topics are told by words: a hundred thousand texts may do without"),
         },
         "text where the order of words matters, from tens of thousands of rows on",
