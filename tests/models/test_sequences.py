@@ -14,7 +14,7 @@ from goodfit.models.bag import Bag
 from goodfit.models.gru import GRU
 from goodfit.models.mixed import Mixed
 from goodfit.models.resnet9 import ResNet9
-from goodfit.models.transformer import Transformer
+from goodfit.models.transformer import SAID, Transformer
 
 TEXTS = [[4, 9, 2, 2, 17], [6], [11, 3, 8]]
 
@@ -63,7 +63,7 @@ def naive_transformer(network: Transformer, tokens: list[int], heads: int) -> Te
 
 
 def test_transformer_is_its_transcription_text_by_text() -> None:
-    network = stir(Transformer(20, 3, width=8, heads=2, depth=2)).double().eval()
+    network = stir(Transformer(20, 3, width=8, heads=2, depth=2, words=False)).double().eval()
     for row, text in zip(network(text=padded(TEXTS)), TEXTS, strict=True):
         torch.testing.assert_close(row, naive_transformer(network, text, 2))
 
@@ -172,3 +172,14 @@ def test_mixed_puts_every_kind_before_the_members_and_adds_what_the_words_say() 
 def test_mixed_needs_inputs() -> None:
     with pytest.raises(InputError, match="numbers, categories, a text or an image"):
         Mixed(0, [], 2)
+
+
+def test_all_words_are_heard_and_attention_reads_the_first() -> None:
+    network = stir(Transformer(20, 3, width=8, heads=2, depth=1, context=4)).double().eval()
+    text = torch.tensor([[3, 5, 7, 2, 9, 11]])
+    assert network.words is not None
+    attended = network.head(network.encoder(text[:, :4]))
+    torch.testing.assert_close(network(text=text), attended + SAID * network.words(text)[0])
+    later = text.clone()
+    later[0, 5] = 12
+    assert not torch.equal(network(text=text), network(text=later)), "a word beyond the context counts too"

@@ -12,9 +12,9 @@ from goodfit.models.transformer_encoder import TransformerEncoder
 SMALL = {"width": 8, "heads": 2, "depth": 2}
 
 
-def test_by_default_it_is_the_text_classifier_with_the_mean() -> None:
+def test_by_default_it_is_the_text_classifier_without_its_words() -> None:
     torch.manual_seed(0)
-    one = Transformer(20, 3, **SMALL).eval()
+    one = Transformer(20, 3, words=False, **SMALL).eval()
     torch.manual_seed(0)
     other = TransformerEncoder(20, 3, read="mean", **SMALL).eval()
     for a, b in zip(one.parameters(), other.parameters(), strict=True):

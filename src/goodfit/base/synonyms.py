@@ -17,7 +17,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "data.augment": ("augmentation", "augmentations"),
     "data.vocabulary": ("vocab", "vocab_size", "vocabulary_size", "max_features"),
     "data.tokens": ("tokenizer", "tokenization"),
-    "data.max_tokens": ("max_length", "max_len", "sequence_length", "seq_len", "context"),
+    "data.max_tokens": ("max_length", "max_len", "sequence_length", "seq_len"),
     "model.name": ("model", "network", "architecture", "arch", "backbone", "estimator"),
     "model.width": ("hidden", "hidden_dim", "hidden_size", "hidden_units", "hidden_layer_sizes", "units", "channels", "d_model"),
     "model.depth": ("layers", "n_layers", "num_layers", "blocks", "n_blocks"),
