@@ -26,12 +26,21 @@ def test_numbers_and_classes_are_learned_differently() -> None:
     assert resolve(given, INPUTS, name="tabm", rows=5_000, outputs=1, members=1, target=NUMBER).model.dropout == 0.3
 
 
-@pytest.mark.parametrize("kind", ["tagging", "sequence"])
+@pytest.mark.parametrize("kind", ["tagging", "pointing"])
 def test_nothing_is_averaged_where_there_are_no_probabilities(kind: str) -> None:
     target = TargetSpec(kind, ("y",), tuple("abc"))
     assert member_count(Recipe(preset="best"), "lstm_tagger", 5_000, target) == 1
     with pytest.raises(SettingError, match=rf"train\.members=3 averages probabilities, and {kind} has none"):
         member_count(Recipe.build(None, ["train.members=3"]), "lstm_tagger", 5_000, target)
+
+
+def test_answers_in_steps_are_averaged_where_they_are_few_or_where_it_is_asked_for() -> None:
+    for kind in ("sequence", "caption"):
+        target = TargetSpec(kind, ("y",), tuple("abc"))
+        assert [member_count(Recipe(preset=preset), "captioner", 900, target) for preset in ("fast", "good", "best")] == [1, 4, 8]
+        assert [member_count(Recipe(preset=preset), "attention_rnn", 90_000, target) for preset in ("good", "best")] == [1, 8]
+        assert member_count(Recipe.build(None, ["train.members=3"]), "attention_rnn", 90_000, target) == 3
+        assert member_count(Recipe.build(None, ["train.epochs=3"]), "captioner", 900, target) == 1
 
 
 def test_few_series_get_several_networks() -> None:

@@ -97,11 +97,17 @@ SEQUENCES = [
         files="pairs-sound",
         file="",
     ),
-    refused("pairs-averaged", "averages probabilities", call=f"{PAIRS} --set train.members=2", files="pairs-sound", file=""),
 ]
 
 TAGS = [
     used("tags-sound", call="train {in}/data.jsonl --target tags --out {out}"),
+    refused(
+        "tags-averaged",
+        "averages probabilities",
+        call="train {in}/data.jsonl --target tags --set train.members=2 --out {out}",
+        files="tags-sound",
+        file="",
+    ),
     refused("tags-one-too-few", "row 5 has", row=5, column="tags", call="train {in}/data.jsonl --target tags --out {out}"),
     refused(
         "tags-one-missing",

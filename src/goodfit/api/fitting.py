@@ -42,7 +42,7 @@ from goodfit.training.step import StepSettings, reseed
 VALID_ROWS = 50_000  # rows scored between epochs: the standard error of an accuracy is below 0.3 % there
 # Where answers are searched for, which costs ten times what reading them does: that of a share of right ones is below 0.7 %.
 SEARCHED_ROWS, SEARCHED = 5_000, ("sequence", "caption", "pointing")
-BEAM = 4  # times: what the last predictions cost, row by row, where those between epochs are found without a beam
+BEAM = 4  # times: what predictions cost, row by row, when training is over, where those between epochs are found without a beam
 EVALUATE_EVERY = 2_000  # updates at most between evaluations: a long epoch is looked into
 MEASURING = (0.08, 0.2)  # share of the time left by which precision, then the rate, are decided
 
@@ -183,6 +183,7 @@ def train_member(
     run.keep_lines(job.history, history)
     evaluate = _evaluation(encoded, valid_rows, fold.weight, recipe, encoder, task, step_settings, device, seed)
     scored = rows_scored(encoder)
+    final = BEAM if encoder.target.kind in ("pointing", "sequence") else 1
     plan = Plan(
         epochs=recipe.train.epochs or 1,
         lr=_rate(recipe),
@@ -192,9 +193,7 @@ def train_member(
         deadline=job.deadline,
         valid_rows=min(len(valid_rows), scored),
         # What it predicts when it is trained.
-        after=(BEAM if encoder.target.kind in ("pointing", "sequence") else 1)
-        * (len(valid_rows) + job.test_rows)
-        / max(1, min(len(valid_rows), scored)),
+        after=final * (len(valid_rows) + job.test_rows) / max(1, min(len(valid_rows), scored)),
         ending=recipe.optim.decay_share / (1 - recipe.optim.decay_share) if recipe.optim.schedule == "wsd" else None,
     )
     name = f"training {recipe.model.name} {job.fold + 1}/{job.count}" if job.count > 1 else f"training {recipe.model.name}"
@@ -219,7 +218,7 @@ def train_member(
     prediction = predict_rows(
         network, ordered(encoded, valid_rows, recipe, encoder, device), task, bfloat16=member.bfloat16, channels_last=member.channels_last
     )
-    scoring = (time.monotonic() - now) * job.test_rows / max(1, len(valid_rows))
+    scoring = final * (time.monotonic() - now) * job.test_rows / max(1, len(valid_rows))
     assert encoded.target is not None
     target = encoded.target[torch.from_numpy(valid_rows)].cpu().numpy()
     return Fitted(

@@ -30,6 +30,7 @@ from goodfit.data.splits import Split, folds
 from goodfit.data.target import TargetSpec
 from goodfit.models import catalogue
 from goodfit.tasks import catalogue as tasks
+from goodfit.tasks.voices import STEPWISE
 
 FINISH = 0.12  # share of the time limit that is kept for scores, baselines and the report
 FINISH_LEAST = 11.0  # seconds that these take on a small table
@@ -62,7 +63,7 @@ def train_members(
 
     def encode(number: int) -> Fold:
         train_rows, valid_rows = parted[number]
-        seed = member_seed(request.seed, number)
+        seed = member_seed(request.seed, 0 if target.kind in STEPWISE else number)
         prepared = None if brought is None else brought.preparation
         encoder = Encoder.fit(
             data, data.schema, target, train_rows, data_settings(request, name), seed, scaling=catalogue.scaling(name), prepared=prepared
@@ -207,9 +208,9 @@ class _Clock:
 def _folds(data: Dataset, target: TargetSpec, parts: Split, recipe: Recipe, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """(train rows, validation rows) of each fold: the split's own for one, the last of at least FOLDS of both together for several.
 
-    Validation rows that the user chose stay what they are: every network is judged by them.
+    Validation rows that the user chose stay what they are: every network is judged by them. Networks that answer in steps share tokens and rows.
     """
-    if count == 1 or parts.valid_given:
+    if count == 1 or parts.valid_given or target.kind in STEPWISE:
         return [(parts.train, parts.valid)] * count
     rows = np.sort(np.concatenate([parts.train, parts.valid]))
     try:

@@ -23,6 +23,7 @@ from goodfit.data.encoded import Encoded
 from goodfit.data.stream import shares
 from goodfit.data.target import STRUCTURED, UNLABELLED, TargetSpec
 from goodfit.models import catalogue
+from goodfit.tasks.voices import STEPWISE
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def partner_name(recipe: Recipe, name: str) -> str | None:
 
 def member_count(recipe: Recipe, name: str, rows: int, target: TargetSpec) -> int:
     """Folds to train networks on and average. rows: those that may be trained on. Raises SettingError where there is nothing to average."""
-    if target.kind in ("language", *STRUCTURED, *UNLABELLED):
+    if target.kind in ("language", *STRUCTURED, *UNLABELLED) and target.kind not in STEPWISE:
         if (recipe.train.members or 1) > 1:
             raise SettingError(
                 f"train.members={recipe.train.members} averages probabilities, and {target.kind} has none; leave it out",
@@ -216,7 +217,9 @@ def member_count(recipe: Recipe, name: str, rows: int, target: TargetSpec) -> in
         return 1
     if recipe.train.members or recipe.train.epochs is not None or catalogue.entry(name).solved:
         return recipe.train.members or 1
-    if (name.startswith(("series_", "forecast_")) and rows < FEW_SERIES) or (name in GRAPHS and rows < FEW_GRAPHS):
+    if ((name.startswith(("series_", "forecast_")) or target.kind in STEPWISE) and rows < FEW_SERIES) or (
+        name in GRAPHS and rows < FEW_GRAPHS
+    ):
         return FOLDED[recipe.preset]
     if partner_name(recipe, name) is None:
         return MEMBERS[recipe.preset]

@@ -28,6 +28,7 @@ from goodfit.evaluation.looking import looks
 from goodfit.evaluation.rebuilt import analyse_rebuilt
 from goodfit.models import catalogue
 from goodfit.tasks.cooling import temperature
+from goodfit.tasks.voices import STEPWISE
 
 COVERAGE = 0.9
 CALIBRATED = 200  # rows at least: the temperature is then known to about a tenth
@@ -40,6 +41,8 @@ def half_widths(data: Dataset, fitted: list[Fitted]) -> dict[str, float]:
     that did not learn from it. Of a forecast, each of the steps ahead has its own, by its number.
     """
     target = fitted[0].member.encoder.target
+    if target.kind in STEPWISE:
+        return {}
     blended = _blended(fitted)
     if target.kind == "forecast":  # all networks have the same validation rows
         mean = np.mean([prediction["mean"] for _, prediction in blended], axis=0)
@@ -65,6 +68,8 @@ def temperatures(fitted: list[Fitted], weight: np.ndarray | None) -> dict[str, f
     row to all (as Platt 1999 did): rows that are all predicted right do not make everything certain.
     """
     target = fitted[0].member.encoder.target
+    if target.kind in STEPWISE:
+        return {}
     blended = _blended(fitted)
     rows = np.concatenate([fold.rows for fold, _ in blended])
     if len(rows) < CALIBRATED:

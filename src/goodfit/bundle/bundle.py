@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +41,7 @@ from goodfit.models import brought, catalogue
 from goodfit.tasks import catalogue as tasks
 from goodfit.tasks.cooling import cooled
 from goodfit.tasks.inference import predict_rows
+from goodfit.tasks.voices import STEPWISE, Voices
 
 FORMAT = 1
 
@@ -105,7 +106,7 @@ class Member:
 
 @dataclass
 class Bundle:
-    """Members whose decoded predictions are averaged with `weights`, which sum to 1.
+    """Members whose decoded predictions are averaged with `weights`, which sum to 1; of those that answer in steps, what they believe of each step.
 
     half_widths: {target: w}; a regression's interval is prediction +- w. coverage: the share of rows that it is to hold.
     temperatures: {target: T} of classes, whose mean probabilities become p^(1/T), normalised (Guo et al. 2017).
@@ -126,6 +127,9 @@ class Bundle:
         """The members' mean prediction, cooled: {"probability": [n, C]}, {"mean": [n]}, or `<target>/...` of several targets."""
         if self.target.kind == "generation":
             raise InputError("the run makes pictures and predicts nothing of rows; write: goodfit generate RUN --number 64 --out pictures")
+        if self.target.kind in STEPWISE and len(self.members) > 1:  # networks of the same rows, whose encoders are alike
+            together = replace(self.members[0], network=Voices([member.network for member in self.members], self.weights))
+            return together.predict(data, device=device, rows=rows, double=double)
         decoded = mean_prediction([member.predict(data, device=device, rows=rows, double=double) for member in self.members], self.weights)
         for name, temperature in self.temperatures.items():
             key = f"{name}/probability" if self.target.parts else "probability"
