@@ -96,7 +96,10 @@ def test_folds_follow_preset_and_rows() -> None:
 
 
 def test_an_mlp_s_rate_follows_the_root_of_its_batch_up_to_256() -> None:
-    rates = [usual_rate(Recipe.build(None, ["model.name=mlp", "optim.name=adamw", f"train.batch_size={size}"])) for size in (64, 256, 1024)]
+    rates = [
+        usual_rate(Recipe.build(None, ["model.name=mlp", "optim.name=adamw", f"train.batch_size={size}"]), "binary")
+        for size in (64, 256, 1024)
+    ]
     assert rates[1] == pytest.approx(2 * rates[0])
     assert rates[2] == rates[1]
 

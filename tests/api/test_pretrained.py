@@ -219,3 +219,37 @@ def test_the_cache_is_read_before_the_source(tmp_path: Path) -> None:
     weights = [own.make({}, 1).state_dict() for own in (opened, again)]
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
     assert again.preparation == opened.preparation
+
+
+@pytest.mark.parametrize("name", ["resnet", "vit"])
+def test_captions_on_a_backbone(name: str, tmp_path: Path) -> None:
+    table = pictures(120)
+    table["words"] = np.array([f"a {colour} one" for colour in table.pop("colour")])
+    path, source = written(table, tmp_path), CASES[name][0](tmp_path / "source")
+    sets = (*QUICK, "model.name=pretrained", f"model.source={source}", "data.source=picture", "train.epochs=8", "data.image_size=16")
+    run = gf.train(path, "words", sets=sets, out=tmp_path / "run")
+    assert run.about["task"] == "caption"
+    assert run.metrics["word_f1"]["value"] > 0.8, "two of three words are the same in all"
+    shutil.rmtree(source)
+    said = gf.load(tmp_path / "run").predict({"picture": table["picture"]})["prediction"].to_list()
+    assert np.mean([own == right for own, right in zip(said, table["words"], strict=True)]) > 0.8
+    assert len(run.analysis["targets"][0]["looks"]) == 4
+    assert evaluate(run.folder)["metrics"]["word_f1"]["value"] == pytest.approx(run.metrics["word_f1"]["value"])
+
+
+def test_captions_on_a_backbone_that_learns(tmp_path: Path) -> None:
+    table = pictures(60)
+    table["words"] = np.array([f"a {colour} one" for colour in table.pop("colour")])
+    path, source = written(table, tmp_path), folders.resnet(tmp_path / "source")
+    sets = (*QUICK, "model.name=pretrained", f"model.source={source}", "data.source=picture", "model.frozen=false")
+    run = gf.train(path, "words", sets=sets, out=tmp_path / "run")
+    before, network = read_tensors(source / "model.safetensors"), run.bundle.members[0].network
+    assert any(not torch.equal(before[key], value) for key, value in network.backbone.inner.state_dict().items() if key in before)
+    with pytest.raises(SettingError, match=r"model\.pool has no effect on captions"):
+        gf.train(path, "words", sets=(*sets, "model.pool=class"), out=tmp_path / "other")
+
+
+def test_no_backbone_for_what_it_has_no_head_for(tmp_path: Path) -> None:
+    table = {"word": ["ab", "ba"] * 20, "phones": ["a b", "b a"] * 20}
+    with pytest.raises(SettingError, match="'pretrained' is for .*, and the task is sequence; take seq2seq_transformer or attention_rnn"):
+        gf.train(table, "phones", sets=("model.name=pretrained", "model.source=x", "data.source=word"), out=tmp_path / "run")

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from goodfit.base.errors import InputError
-from goodfit.models.features import features_of, statistics
+from goodfit.models.called import Called
+from goodfit.models.caption_head import CaptionHead, HeadedCaption
+from goodfit.models.features import features_of, places_of, statistics
 from goodfit.models.headed import Head, Headed, taught
 
 TOKENS = torch.arange(24.0).view(2, 3, 4)  # B T F
@@ -90,3 +92,33 @@ def test_a_frozen_backbone_learns_nothing_and_its_head_is_what_is_taught() -> No
     assert taught(backbone) is backbone
     x = torch.randn(3, 4)
     torch.testing.assert_close(frozen(numbers=x), frozen.head(features=frozen.features(numbers=x)))
+
+
+def test_places_of_a_picture() -> None:
+    grid = torch.arange(24.0).view(2, 3, 2, 2)
+    assert torch.equal(places_of(grid)[1, 2], grid[1, :, 1, 0])
+    assert torch.equal(places_of(torch.arange(30.0).view(2, 5, 3)), torch.arange(30.0).view(2, 5, 3)[:, 1:]), "a class token is no place"
+    assert places_of(torch.zeros(2, 9, 3)).shape == (2, 9, 3)
+    assert places_of(torch.zeros(2, 6, 3)).shape == (2, 6, 3)
+    with pytest.raises(InputError, match="captions look at places"):
+        places_of(torch.zeros(2, 3))
+
+
+def test_words_on_a_backbone_step_by_step_as_at_once() -> None:
+    torch.manual_seed(0)
+    head = CaptionHead(16, 5, 9, width=16)
+    network = HeadedCaption(Called(nn.Conv2d(3, 5, 2, 2), ["image"]), head).eval()
+    head.standardise(torch.arange(5.0), torch.full((5,), 2.0))
+    image, words = torch.randn(2, 3, 8, 8), torch.tensor([[2, 3, 4], [2, 8, 1]])
+    at_once = network(image=image, target=words)
+    features = network.features(image=image)
+    assert features.shape == (2, 16, 5)
+    torch.testing.assert_close(head(features=features, target=words), at_once)
+    state = network.encode(image)
+    for step in range(3):
+        scores, state = network.advance(state, words[:, step])
+        torch.testing.assert_close(scores, at_once[:, step])
+    torch.testing.assert_close(network.with_weights(image=image, target=words)[1].sum(2), torch.ones(2, 3))
+    assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
+    scaled = head.places.map((features - torch.arange(5.0)) / 2)
+    torch.testing.assert_close(head.places(features), head.places.norm(scaled) + head.places.where)

@@ -31,8 +31,9 @@ from goodfit.data.encoded import Encoded, allocate
 from goodfit.data.encoder import Encoder
 from goodfit.data.preparation import IMAGENET, Pictures, Preparation
 from goodfit.models import brought, catalogue, pretrained
+from goodfit.models.caption_head import CaptionHead
 from goodfit.models.features import statistics
-from goodfit.models.headed import Headed
+from goodfit.models.headed import Head, Headed
 from goodfit.models.pretrained_inputs import PHOTOGRAPH
 from goodfit.training.step import reseed
 
@@ -150,7 +151,7 @@ class Brought:
                 f"the pretrained network reads {reads}; the data have {', '.join(encoder.inputs)}: set data.kinds.NAME={self.reads} for the column with them, "
                 "or give another network"
             )
-        if others := [name for name in encoder.inputs if name != self.reads]:
+        if others := [name for name in encoder.inputs if name not in (self.reads, "caption")]:
             names = [str(name) for other in others for name in encoder.inputs[other].get("names", encoder.inputs[other].get("columns", []))]
             raise DataError(
                 f"the pretrained network reads {reads} alone, and beside them stand {', '.join(names) or ', '.join(others)}; "
@@ -173,18 +174,21 @@ class Brought:
     def member(self, fold: Fold, recipe: Recipe, outputs: int) -> Member:
         """The fold's network, which begins with what was brought; its head is scaled by the features of the training rows."""
         model = _model(recipe, fold.encoder)
-        network, features = self._network(fold, model, outputs)
+        network, sizes = self._network(fold, model, outputs)
         if isinstance(network, Headed):
             rows = torch.from_numpy(fold.train_rows)
             known = fold.encoded.inputs.get("features")
+            if isinstance(known, Tensor) and known.dim() == 3:  # a picture's places are many
+                rows = rows[:: -(-len(rows) // STATISTICS)]
             if not isinstance(known, Tensor):
                 few = fold.train_rows[:: -(-len(fold.train_rows) // STATISTICS)]
                 known = _features(network, fold, few, None, torch.device("cpu"), None)
                 rows = torch.from_numpy(few)
-            network.head.standardise(*statistics(known[rows]))
-        return Member(fold.encoder, network, model | self.about | {"features": features})
+            assert isinstance(network.head, Head | CaptionHead)
+            network.head.standardise(*statistics(known[rows].flatten(0, -2)))
+        return Member(fold.encoder, network, model | self.about | sizes)
 
-    def _network(self, fold: Fold, model: dict[str, Any], outputs: int) -> tuple[nn.Module, int | None]:
+    def _network(self, fold: Fold, model: dict[str, Any], outputs: int) -> tuple[nn.Module, dict[str, int]]:
         return brought.assembled(model, outputs, self.make(fold.encoder.inputs, outputs))
 
 
@@ -267,7 +271,7 @@ def _model(recipe: Recipe, encoder: Encoder) -> dict[str, Any]:
 def _features(
     network: Headed, fold: Fold, rows: np.ndarray, folder: Path | None, device: torch.device, progress: Progress | None
 ) -> Tensor:
-    """float32 [n, F] of the fold's rows, those outside of `rows` zeros; in a file of `folder` where the inputs are in one."""
+    """float32 [n, F], or [n, S, F] of S places, of the fold's rows, those outside of `rows` zeros; in a file of `folder` where the inputs are in one."""
     training = network.training
     network = network.to(device).eval()
     batches = Batches(
@@ -278,7 +282,7 @@ def _features(
         batch = batches.batch(0, position)
         found = network.features(**batch.inputs).float().cpu().numpy()
         if values is None:
-            values = allocate("features", (fold.encoded.rows, found.shape[1]), np.float32, folder if fold.encoded.folder else None)
+            values = allocate("features", (fold.encoded.rows, *found.shape[1:]), np.float32, folder if fold.encoded.folder else None)
         values[batch.rows.cpu().numpy()] = found
         if progress is not None:
             progress.advance(len(batch))

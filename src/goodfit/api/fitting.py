@@ -159,7 +159,7 @@ def train_member(
         clip=recipe.optim.clip, max_norm=recipe.optim.max_norm,
     )  # fmt: skip
     if recipe.optim.lr is None or recipe.train.precision == "auto" or recipe.train.channels_last == "auto":
-        recipe = _measured(recipe, network, batches, task, step_settings, seed, job.deadline, progress)
+        recipe = _measured(recipe, network, batches, task, step_settings, seed, job.deadline, progress, encoder.target.kind)
     keep(recipe)
     step_settings = replace(step_settings, bfloat16=recipe.train.precision == "bfloat16", channels_last=recipe.train.channels_last == "yes")
     member.bfloat16, member.channels_last = step_settings.bfloat16, step_settings.channels_last
@@ -252,11 +252,12 @@ def _measured(
     seed: int,
     deadline: float | None,
     progress: Progress,
+    kind: str,
 ) -> Recipe:
     """The recipe with precision, memory layout and rate decided by short trials on copies of the network."""
     low = {"auto": None, "float32": False, "bfloat16": True}[recipe.train.precision]
     layout = {"auto": None, "no": False, "yes": True}[recipe.train.channels_last]
-    usual = usual_rate(recipe)
+    usual = usual_rate(recipe, kind)
     now = time.monotonic()
     until = [None if deadline is None else now + share * (deadline - now) for share in MEASURING]
 

@@ -170,6 +170,12 @@ def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) 
     """The network by name: the one asked for, or the default for the kinds of columns."""
     if target.kind in UNLABELLED:
         return network_for(recipe.model.name, schema, target)
+    if recipe.model.name in catalogue.BROUGHT and target.kind not in (known := catalogue.entry(recipe.model.name).tasks):
+        raise SettingError(
+            f"the network {recipe.model.name!r} is for {', '.join(known)}, and the task is {target.kind}; take "
+            + " or ".join(catalogue.for_task(target.kind)),
+            value=recipe.model.name,
+        )
     # What finds objects reads pictures as others do, so that the inputs do not tell them apart.
     if recipe.model.name and ("detection" in catalogue.entry(recipe.model.name).tasks) != (target.kind == "detection"):
         raise SettingError(
@@ -217,6 +223,8 @@ def member_count(recipe: Recipe, name: str, rows: int, target: TargetSpec) -> in
         return 1
     if recipe.train.members or recipe.train.epochs is not None or catalogue.entry(name).solved:
         return recipe.train.members or 1
+    if name in catalogue.BROUGHT:
+        return MEMBERS[recipe.preset]
     if ((name.startswith(("series_", "forecast_")) or target.kind in STEPWISE) and rows < FEW_SERIES) or (
         name in GRAPHS and rows < FEW_GRAPHS
     ):
@@ -274,7 +282,7 @@ def _resolved(
     settings |= catalogue.checked(name, given)
     if catalogue.entry(name).solved:
         return _solved(recipe, name, settings, target, members=members, limit=limit, threads=threads)
-    habit = habit_of(recipe, name)
+    habit = habit_of(recipe, name, target.kind)
     optim = recipe.optim
     data = data_settings(recipe, name)
     changes: dict[str, Any] = {"model__name": name, "data__max_tokens": data.max_tokens, "data__grams": data.grams} | {
@@ -376,14 +384,16 @@ def batch_by_rows(rows: int) -> int:
     return next(size for below, size in BATCH_BY_ROWS if below is None or rows < below)
 
 
-def habit_of(recipe: Recipe, name: str) -> Habit:
-    """How the network is usually trained: a head on a frozen backbone unlike the backbone itself."""
-    return HABITS["probe" if recipe.model.frozen else name]
+def habit_of(recipe: Recipe, name: str, kind: str) -> Habit:
+    """How the network is usually trained for a task of this kind: a head on a frozen backbone unlike the backbone itself."""
+    if recipe.model.frozen:
+        return HABITS["caption_rnn" if kind == "caption" else "probe"]
+    return HABITS[name]
 
 
-def usual_rate(recipe: Recipe) -> float:
-    """The rate around which the range test looks: the family's, or that of an optimiser which works on another scale."""
-    habit = habit_of(recipe, recipe.model.name or "")
+def usual_rate(recipe: Recipe, kind: str) -> float:
+    """The rate around which the range test looks: the family's, or that of an optimiser which works on another scale. kind: of the task."""
+    habit = habit_of(recipe, recipe.model.name or "", kind)
     if recipe.optim.name == habit.optim or {recipe.optim.name, habit.optim} <= {"adam", "adamw", "rmsprop", "muon"}:
         # The noise of a gradient falls with the root of the batch, and with it the rate that is too large (Krizhevsky 2014).
         return habit.lr * (min(recipe.train.batch_size or 256, 256) / 256) ** 0.5 if recipe.model.name == "mlp" else habit.lr

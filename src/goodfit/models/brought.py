@@ -18,12 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from goodfit.base.errors import BundleError, InputError
+from goodfit.base.errors import BundleError, InputError, SettingError
 from goodfit.models import catalogue, pretrained
 from goodfit.models.account import Account, describe
 from goodfit.models.called import Called
+from goodfit.models.caption_head import CaptionHead, HeadedCaption
+from goodfit.models.entries.brought import HEAD
 from goodfit.models.entry import Inputs
-from goodfit.models.features import features_of
+from goodfit.models.features import features_of, places_of
 from goodfit.models.headed import Head, Headed, head_settings, mask_of
 
 NAMES = ("pretrained", "backbone", "own")
@@ -51,23 +53,42 @@ def made(given: Given, arguments: Mapping[str, Any], **offered: Any) -> nn.Modul
     return module
 
 
-def assembled(model: Mapping[str, Any], outputs: int, body: nn.Module) -> tuple[nn.Module, int | None]:
-    """The network round `body`, and the number of its features where it has a head. model: as `bundle.Member` has it.
+def assembled(model: Mapping[str, Any], outputs: int, body: nn.Module) -> tuple[nn.Module, dict[str, int]]:
+    """The network round `body`, and where it has a head the numbers of its features, and of its places for captions. model: as `bundle.Member` has it.
 
     The first time, features are counted and outputs looked at by running an example; raises InputError where they do not fit.
     """
-    inputs, settings, name = model["inputs"], model["settings"], model["name"]
+    settings, name = model["settings"], model["name"]
+    inputs = {kind: spec for kind, spec in model["inputs"].items() if kind != "caption"}  # which the head reads
     body = body if name == "pretrained" else Called(body, list(catalogue.example(inputs, 1)))
     if name == "own":
         if not model.get("known"):
             _refuse_outputs(body, inputs, outputs)
-        return body, None
+        return body, {}
+    if "caption" in model["inputs"]:
+        return _captioning(model, outputs, body, inputs)
     pool = settings.get("pool") or "mean"
     features = model.get("features")
     if features is None:
         features = _counted(body, inputs, pool)
     head = Head(features, outputs, **head_settings(settings))
-    return Headed(body, head, pool=pool, frozen=settings.get("frozen", True)), features
+    return Headed(body, head, pool=pool, frozen=settings.get("frozen", True)), {"features": features}
+
+
+def _captioning(model: Mapping[str, Any], outputs: int, body: nn.Module, inputs: Inputs) -> tuple[nn.Module, dict[str, int]]:
+    settings = model["settings"]
+    for name in ("pool", "depth", "activation"):
+        if settings.get(name) not in (None, HEAD[name].default):
+            raise SettingError(
+                f"model.{name} has no effect on captions, whose head looks at every place; leave it out", value=settings[name]
+            )
+    known = {name: model[name] for name in ("features", "places") if name in model}
+    if not known:
+        places, features = places_of(_run(body, inputs)[0]).shape[1:]
+        known = {"features": int(features), "places": int(places)}
+    sizes = {name: settings[name] for name in ("width", "dropout") if settings.get(name) is not None}
+    head = CaptionHead(known["places"], known["features"], outputs, **sizes)
+    return HeadedCaption(body, head, frozen=settings.get("frozen", True)), known
 
 
 def rebuilt(model: Mapping[str, Any], outputs: int, given: Given | None) -> nn.Module:

@@ -20,15 +20,15 @@ class CaptionRNN(nn.Module):
     """Images [B, C, H, W] and words [B, T] -> scores [B, T, V] of the word that follows each. `encode` and `advance` as of models.captioner.
 
     Each step looks at the places with the state before it, reads what it saw beside the last word, and says the next. A GRU in place of the paper's
-    LSTM, which has a third more weights. width: W, and features of a place, 128. embedding_dim: E, 64. dropout: 0.3, of words, places and answer.
+    LSTM, which has a third more weights. image: its shape, or the module that gives a picture's places. width: W, and features of a place, 128. embedding_dim: E, 64. dropout: 0.3, of words, places and answer.
     """
 
     def __init__(
-        self, image: tuple[int, int, int], vocabulary: int, *, width: int = 128, embedding_dim: int = 64, dropout: float = 0.3
+        self, image: tuple[int, int, int] | nn.Module, vocabulary: int, *, width: int = 128, embedding_dim: int = 64, dropout: float = 0.3
     ) -> None:
         super().__init__()
         self.width, self.vocabulary = width, vocabulary
-        self.grid = PictureGrid(image, width, dropout=dropout)
+        self.grid = image if isinstance(image, nn.Module) else PictureGrid(image, width, dropout=dropout)
         self.words = nn.Embedding(vocabulary, embedding_dim)
         self.first = nn.Linear(width, width)
         self.attention = AdditiveAttention(width, width, width)

@@ -5,6 +5,7 @@ B rows, F features, C channels, H and W pixels, T tokens or places.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,23 @@ def features_of(output: Any, mask: Tensor | None = None, pool: str = "mean") -> 
     if found.dim() == 2:
         return found
     raise InputError(f"a backbone must give features [B, F], [B, C, H, W] or [B, T, F]; this one gives {_said(found)}")
+
+
+def places_of(output: Any) -> Tensor:
+    """A backbone's output -> the features of its places [B, S, F]: of [B, C, H, W] row by row, of [B, T, F] without a first token that is no place.
+
+    Raises InputError where it gives one vector for the whole picture.
+
+    >>> places_of(torch.zeros(2, 5, 3)).shape, places_of(torch.zeros(2, 3, 4, 4)).shape
+    (torch.Size([2, 4, 3]), torch.Size([2, 16, 3]))
+    """
+    found = _tensor(output)
+    if found.dim() == 4:
+        return found.flatten(2).transpose(1, 2)  # B C H W -> B HW C
+    if found.dim() == 3:
+        places = found.shape[1]
+        return found[:, 1:] if math.isqrt(places) ** 2 != places and math.isqrt(places - 1) ** 2 == places - 1 else found
+    raise InputError(f"captions look at places: the backbone must give [B, C, H, W] or [B, T, F]; this one gives {_said(found)}")
 
 
 def _tensor(output: Any) -> Tensor:

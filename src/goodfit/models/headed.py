@@ -56,7 +56,7 @@ class Headed(nn.Module):
     of 224 pixels for 93 on one core.
     """
 
-    def __init__(self, backbone: nn.Module, head: Head, *, pool: str = "mean", frozen: bool = True) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Module, *, pool: str = "mean", frozen: bool = True) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
         self.pool, self.frozen = pool, frozen
@@ -65,9 +65,13 @@ class Headed(nn.Module):
 
     def features(self, **inputs: Tensor) -> Tensor:
         """[B, F] of the inputs."""
+        return features_of(self.found(**inputs), mask_of(inputs), self.pool)
+
+    def found(self, **inputs: Tensor) -> Any:
+        """What the backbone gives."""
         if self.frozen and "image" in inputs:
             inputs = inputs | {"image": inputs["image"].contiguous(memory_format=torch.channels_last)}
-        return features_of(self.backbone(**inputs), mask_of(inputs), self.pool)
+        return self.backbone(**inputs)
 
     def forward(self, **inputs: Tensor) -> Tensor:
         return self.head(features=self.features(**inputs))  # B ... -> B O

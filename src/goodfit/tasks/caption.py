@@ -43,7 +43,7 @@ class Caption:
         """With the target [B, any], the logits [B, T + 1, V]; without, the tokens [B, L] that are found."""
         if target is not None:
             return self._taught.run(network, inputs, target)
-        state = cast(Any, network).encode(inputs["image"])
+        state = cast(Any, network).encode(inputs["features"] if "features" in inputs else inputs["image"])  # of a backbone, or the picture
         limit = int(LONGEST * self.longest) + 2
         decoder = cast(Decoder, network)
         likely = beam(decoder, state, start=START, end=END, limit=limit, width=WIDTH).tokens  # B K L

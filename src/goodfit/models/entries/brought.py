@@ -9,6 +9,7 @@ def _elsewhere(inputs: Inputs, outputs: int, settings: Settings) -> object:
     raise AssertionError("made by models.brought, which has what the user brought")
 
 
+_TASKS = (*Entry.tasks, "caption")  # a decoder is the head of captions
 HEAD = {
     "frozen": Setting(True, "features are computed once, so that a probe costs one pass over the data; false fine-tunes the whole network"),
     "pool": Setting("mean", "every token has a say; class takes the first one, which some pre-trainings gather everything in"),
@@ -28,6 +29,7 @@ ENTRIES: dict[str, Entry] = {
         "images or texts with a backbone of transformers that was trained elsewhere (ResNet, ViT, BERT, ...) and a head of its own",
         "Wolf et al., Transformers, 2020; linear probes: Alain and Bengio 2016",
         grams=None,
+        tasks=_TASKS,
     ),
     "backbone": Entry(
         _elsewhere,  # type: ignore[arg-type]
@@ -36,6 +38,7 @@ ENTRIES: dict[str, Entry] = {
         "an nn.Module of yours that gives features, and a head: gf.train(..., backbone=module) or --backbone package.module:function",
         "yours, with Alain and Bengio's 2016 linear probe",
         grams=None,
+        tasks=_TASKS,
     ),
     "own": Entry(
         _elsewhere,  # type: ignore[arg-type]
