@@ -251,5 +251,5 @@ def test_captions_on_a_backbone_that_learns(tmp_path: Path) -> None:
 
 def test_no_backbone_for_what_it_has_no_head_for(tmp_path: Path) -> None:
     table = {"word": ["ab", "ba"] * 20, "phones": ["a b", "b a"] * 20}
-    with pytest.raises(SettingError, match="'pretrained' is for .*, and the task is sequence; take seq2seq_transformer or attention_rnn"):
+    with pytest.raises(SettingError, match=r"'pretrained' is for .*, and the task is sequence; take seq2seq_transformer or attention_rnn"):
         gf.train(table, "phones", sets=("model.name=pretrained", "model.source=x", "data.source=word"), out=tmp_path / "run")

@@ -17,7 +17,7 @@ from goodfit.api.blend import useful
 from goodfit.api.brought import Given, open_brought
 from goodfit.api.fitting import Fitted, Fold, Job, member_seed
 from goodfit.api.folder import RunFolder
-from goodfit.api.plan import FIRST, FOLDS, data_settings, member_count, network_name, resolve, worker_count
+from goodfit.api.plan import FIRST, FOLDS, data_settings, member_count, network_name, refuse_brought, resolve, worker_count
 from goodfit.api.room import refuse_without_room
 from goodfit.api.scoring import row_weights
 from goodfit.api.team import Alone, Together
@@ -53,6 +53,7 @@ def train_members(
     given: the network that the call brings.
     """
     recipe = run.recipe
+    refuse_brought(request, target)
     brought = open_brought(run, request, given, progress)
     request = request if brought is None else brought.settled(request)
     name = network_name(request, data.schema, len(parts.train), target)

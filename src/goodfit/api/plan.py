@@ -166,16 +166,18 @@ def data_settings(recipe: Recipe, name: str) -> DataPart:
     return recipe.data.model_copy(update={"max_tokens": tokens, "grams": catalogue.grams(name, recipe.data.grams)})
 
 
+def refuse_brought(recipe: Recipe, target: TargetSpec) -> None:
+    """Raises SettingError where the network that the user brings is not for the task, before it is opened."""
+    name = recipe.model.name
+    if name in catalogue.BROUGHT and target.kind not in (known := catalogue.entry(name).tasks):
+        others = " or ".join(catalogue.for_task(target.kind))
+        raise SettingError(f"the network {name!r} is for {', '.join(known)}, and the task is {target.kind}; take {others}", value=name)
+
+
 def network_name(recipe: Recipe, schema: Schema, rows: int, target: TargetSpec) -> str:
     """The network by name: the one asked for, or the default for the kinds of columns."""
     if target.kind in UNLABELLED:
         return network_for(recipe.model.name, schema, target)
-    if recipe.model.name in catalogue.BROUGHT and target.kind not in (known := catalogue.entry(recipe.model.name).tasks):
-        raise SettingError(
-            f"the network {recipe.model.name!r} is for {', '.join(known)}, and the task is {target.kind}; take "
-            + " or ".join(catalogue.for_task(target.kind)),
-            value=recipe.model.name,
-        )
     # What finds objects reads pictures as others do, so that the inputs do not tell them apart.
     if recipe.model.name and ("detection" in catalogue.entry(recipe.model.name).tasks) != (target.kind == "detection"):
         raise SettingError(
