@@ -76,7 +76,7 @@ HABITS: dict[str, Habit] = {
     ),
     # CCT's rate, decay, warm-up and smoothing (Hassani et al. 2021) for batches of 128; here half of that, since few images give few updates. The gradient
     # is clipped as ViT's (Dosovitskiy et al. 2021).
-    "vit": Habit("adamw", 5.5e-4, 6e-2, "cosine", 0.1, 1.0, 40, 40, batch=64, label_smoothing=0.1),
+    "vit": Habit("adamw", 5.5e-4, 6e-2, "cosine", 0.1, 1.0, 60, 60, batch=64, label_smoothing=0.1),
     "bag": Habit("adamw", 1.4e-2, 0.0, "cosine", 0.05, None, 10, 10, batch=64, label_smoothing=0.1),
     "series_rnn": Habit("adamw", 1e-3, 1e-2, "cosine", 0.05, 1.0, 60, 60, batch=32),
     "series_lstm": Habit("adamw", 2e-3, 1e-2, "cosine", 0.05, 1.0, 60, 60, batch=32),
