@@ -27,12 +27,13 @@ from goodfit.base.recipe import Recipe
 from goodfit.data.dataset import Dataset
 from goodfit.data.encoder import Encoder
 from goodfit.data.splits import Split, folds
-from goodfit.data.target import TargetSpec
+from goodfit.data.target import STRUCTURED, TargetSpec
 from goodfit.models import catalogue
 from goodfit.tasks import catalogue as tasks
 from goodfit.tasks.voices import STEPWISE
 
-FINISH = 0.12  # share of the time limit that is kept for scores, baselines and the report
+# Share of the time limit that is kept for scores, baselines and the report; of answers with parts no column is shuffled, which takes most of it.
+FINISH, FINISH_STRUCTURED = 0.12, 0.04
 FINISH_LEAST = 11.0  # seconds that these take on a small table
 ENOUGH = 0.4  # of the time that a network took before: with less, it would be cut off before it is good
 
@@ -85,7 +86,7 @@ def train_members(
         )  # fmt: skip
         recipe = recipe.with_(train__workers=worker_count(recipe, first.encoded, len(first.train_rows), device) if brought is None else 1)
         refuse_without_room(request, recipe, first.encoder, outputs, device)
-    line = _Line(run, recipe, len(parted), begun, len(parts.test))
+    line = _Line(run, recipe, len(parted), begun, len(parts.test), FINISH_STRUCTURED if target.kind in STRUCTURED else FINISH)
     workers = recipe.train.workers or 1
     if workers == 1:
         _train_all(line, Alone(run, device, line.decide, progress, None if brought is None else brought.member), encode, first)
@@ -121,13 +122,13 @@ def _train_all(line: _Line, team: Alone | Together, encode: Callable[[int], Fold
 class _Line:
     """The networks that wait to be trained, those that are, and the recipe as far as it is decided."""
 
-    def __init__(self, run: RunFolder, recipe: Recipe, count: int, begun: float, test_rows: int) -> None:
+    def __init__(self, run: RunFolder, recipe: Recipe, count: int, begun: float, test_rows: int, finish: float) -> None:
         self.recipe = recipe
         self.waiting = [(fold, partner) for fold in range(count) for partner in ((True, False) if recipe.partner else (False,))]
         self.alone = len(self.waiting) == 1
         self.fitted: list[Fitted] = []
         self._run, self._count, self._begun, self._test_rows = run, count, begun, test_rows
-        self._clock = _Clock(begun, recipe.train.time_limit, count, recipe.partner is not None, recipe.train.workers or 1)
+        self._clock = _Clock(begun, recipe.train.time_limit, count, recipe.partner is not None, recipe.train.workers or 1, finish)
         self._decided: set[bool] = set()
 
     def decide(self, job: Job, own: Recipe) -> None:
@@ -169,6 +170,7 @@ class _Clock:
     folds: int
     pair: bool = False
     workers: int = 1
+    finish: float = FINISH
 
     def __post_init__(self) -> None:
         self.scoring = 0.0  # seconds that the networks trained so far will take for the test rows
@@ -177,7 +179,7 @@ class _Clock:
     @property
     def _left(self) -> float:
         assert self.limit is not None
-        return self.begun + self.limit - max(FINISH * self.limit, FINISH_LEAST) - self.scoring - time.monotonic()
+        return self.begun + self.limit - max(self.finish * self.limit, FINISH_LEAST) - self.scoring - time.monotonic()
 
     def allows(self, fold: int, *, partner: bool, useful: bool) -> bool:
         """Whether to begin a network on this fold: always on the first, later where it has a say and there is time for it."""
