@@ -64,8 +64,10 @@ def train_members(
     weight = row_weights(data, None)
 
     def encode(number: int) -> Fold:
+        if number and target.kind in STEPWISE:
+            return first
         train_rows, valid_rows = parted[number]
-        seed = member_seed(request.seed, 0 if target.kind in STEPWISE else number)
+        seed = member_seed(request.seed, number)
         prepared = None if brought is None else brought.preparation
         encoder = Encoder.fit(
             data, data.schema, target, train_rows, data_settings(request, name), seed, scaling=catalogue.scaling(name), prepared=prepared
