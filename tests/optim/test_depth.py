@@ -105,3 +105,15 @@ def test_an_update_moves_each_layer_by_its_share() -> None:
     optimizer.step()
     for layer, old, share in zip(network, before, (0.25, 0.5, 1.0), strict=True):
         torch.testing.assert_close(old - layer.weight, torch.full((2, 2), 0.1 * share))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
+def test_a_module_learns_at_the_rate_that_it_asks_for(name: Any) -> None:
+    middle = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+    network = nn.Sequential(nn.Linear(2, 3), middle, nn.Linear(3, 1))
+    usual = {p: g.get("lr_factor", 1.0) for g in build(network, OptimPart(name=name), lr=0.1).param_groups for p in g["params"]}
+    middle.lr_factor = 28.0  # type: ignore[assignment]
+    groups = build(network, OptimPart(name=name), lr=0.1).param_groups
+    found = {parameter: group["lr_factor"] for group in groups for parameter in group["params"]}
+    asking = set(middle.parameters())
+    assert found == pytest.approx({p: factor * (28.0 if p in asking else 1.0) for p, factor in usual.items()})

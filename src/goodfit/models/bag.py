@@ -24,6 +24,7 @@ class BagEncoder(nn.Module):
     def __init__(self, vocabulary: int, outputs: int, width: int, *, dropout: float = 0.1) -> None:
         super().__init__()
         self.width = width
+        self.lr_factor: float | None = None  # see optim.depth.by_rate
         self.weights = WordWeights(vocabulary, dropout=dropout)
         self.say = nn.Embedding(vocabulary, outputs)
         nn.init.zeros_(self.say.weight)

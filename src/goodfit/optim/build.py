@@ -14,7 +14,7 @@ from torch import nn
 
 from goodfit.base.recipe import OptimPart
 from goodfit.optim.adamw import AdamW
-from goodfit.optim.depth import by_depth
+from goodfit.optim.depth import by_depth, by_rate
 from goodfit.optim.groups import Placement, place
 from goodfit.optim.muon import Muon
 from goodfit.optim.schedule import cycled
@@ -49,10 +49,10 @@ def build(network: nn.Module, settings: OptimPart, *, lr: float) -> torch.optim.
     betas, eps = (_BETA1 if settings.beta1 is None else settings.beta1, beta2), settings.eps
     if name == "muon":
         groups = _muon_groups(placements, decay, settings.muon_lr, lr)
-        groups = groups if decline is None else by_depth(groups, network, decline)
+        groups = by_rate(groups if decline is None else by_depth(groups, network, decline), network)
         return Muon(groups, lr, momentum=momentum, nesterov=settings.nesterov, betas=betas, eps=eps, fused=fused)
     groups = _groups(placements, decay, apart=bool(decay or settings.l1 or settings.l2))
-    groups = groups if decline is None else by_depth(groups, network, decline)
+    groups = by_rate(groups if decline is None else by_depth(groups, network, decline), network)
     if (share := cycled(settings)) is not None:
         groups = [group | {"cycled": share} for group in groups]
     if name in ("adam", "adamw"):

@@ -1,4 +1,4 @@
-"""Rates that fall by depth: each layer learns at a share of the rate of the layer behind it.
+"""Rates that differ within a network: those that fall by depth, each layer's a share of the one behind it, and those that a module asks for.
 
 What lies near the input of a network that was trained before is of use to every task and should move least; what lies near the answer is of use to its
 own (Howard and Ruder 2018, "discriminative fine-tuning"; Clark et al. 2020, one factor for all layers). Layers are found from the order of children, so
@@ -50,13 +50,27 @@ def by_depth(groups: list[dict[str, Any]], network: nn.Module, decay: float) -> 
     groups: with params as (name, parameter), and lists beside them that have an entry for each parameter.
     """
     place, count = depths(network)
+    return _split(groups, {name: decay ** (count - 1 - depth) for name, depth in place.items()})
+
+
+def by_rate(groups: list[dict[str, Any]], network: nn.Module) -> list[dict[str, Any]]:
+    """The groups of an optimiser, split where a module of the network says in an attribute `lr_factor` at how many times the rate of the rest it learns."""
+    factors = dict.fromkeys((name for name, _ in network.named_parameters()), 1.0)
+    for path, module in network.named_modules():
+        if (rate := getattr(module, "lr_factor", None)) is not None:
+            for name, _ in module.named_parameters(prefix=path):
+                factors[name] *= rate
+    return groups if set(factors.values()) <= {1.0} else _split(groups, factors)
+
+
+def _split(groups: list[dict[str, Any]], factors: dict[str, float]) -> list[dict[str, Any]]:
+    """A group for each factor, the largest first: `lr_factor` is the group's own times it."""
     split = []
     for group in groups:
-        own = [place[name] for name, _ in group["params"]]
-        for depth in sorted(set(own), reverse=True):
-            factor = decay ** (count - 1 - depth)
+        own = [factors[name] for name, _ in group["params"]]
+        for factor in sorted(set(own), reverse=True):
             part = {
-                key: [item for item, at in zip(value, own, strict=True) if at == depth] if isinstance(value, list) else value
+                key: [item for item, at in zip(value, own, strict=True) if at == factor] if isinstance(value, list) else value
                 for key, value in group.items()
             }
             split.append(part | {"lr_factor": group.get("lr_factor", 1.0) * factor})
