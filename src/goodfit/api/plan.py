@@ -69,10 +69,10 @@ HABITS: dict[str, Habit] = {
     "resnet9": Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1, momentum=0.9),
     # A pass costs 0.4 million multiply-adds an image, so that 40 of them in small batches are cheap.
     "lenet5": Habit("sgd", 0.05, 5e-3, "one-cycle", 0.2, None, 40, 40, batch=64, label_smoothing=0.1, momentum=0.9),
-    # Residual networks and VGG as resnet9, which has the same convolutions and norms.
+    # Residual networks and VGG as resnet9, which has the same convolutions and norms, and needs fewer passes.
     **dict.fromkeys(
         ("vgg", "resnet18", "resnet34", "resnet50", "resnet20", "resnet56"),
-        Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 16, 16, batch=128, label_smoothing=0.1, momentum=0.9),
+        Habit("sgd", 0.1, 5e-3, "one-cycle", 0.2, None, 24, 24, batch=128, label_smoothing=0.1, momentum=0.9),
     ),
     # CCT's rate, decay, warm-up and smoothing (Hassani et al. 2021) for batches of 128; here half of that, since few images give few updates. The gradient
     # is clipped as ViT's (Dosovitskiy et al. 2021).
