@@ -11,7 +11,8 @@ decayed at every update but learned at few. Heads and embeddings by AdamW is the
 Gorishniy et al. (2026, arXiv 2604.15297), who leave the dense map behind the embeddings to Muon.
 
 A layer that knows better says so in a class attribute: `roles = {"weight": "free"}`, `matrices = {"weight": 3}` for three
-matrices stored one above the other, `incoming = {"weight": (-2,)}` for a matrix [..., in, out]. (A mark on the Parameter itself,
+matrices stored one above the other, `incoming = {"weight": (-2,)}` for a matrix [..., in, out], `lr_factor = 28.0` for a module that learns at
+28 times the rate (`optim.depth`). (A mark on the Parameter itself,
 `parameter.no_decay = True`, is honoured too, but `copy.deepcopy` of a network drops it.)
 """
 
