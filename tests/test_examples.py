@@ -23,6 +23,7 @@ def test_it_runs_as_written(script: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([source, *filter(None, [os.environ.get("PYTHONPATH")])])}
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr[-3000:]
+    (tmp_path / "printed.txt").write_text(done.stdout)  # what examples/README.md quotes
     assert done.stdout.strip(), "it prints what it found"
     assert "Traceback" not in done.stderr
 
