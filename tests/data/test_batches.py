@@ -144,6 +144,20 @@ def test_sorting_by_length_saves_padding_and_still_mixes() -> None:
     assert sum(set(batch.rows.tolist()) in again for batch in found) < 3  # other company in another epoch
 
 
+def test_rows_that_are_answered_in_as_many_steps_stand_together() -> None:
+    rng = torch.Generator().manual_seed(0)
+    n, size = POOL * 32, 32
+    answers = torch.randint(1, 12, (n,), generator=rng)
+    target = torch.where(torch.arange(12) < answers.unsqueeze(1), 5, -1)
+    source = ragged((answers + torch.randint(0, 4, (n,), generator=rng)).tolist())
+    batches = made(Encoded({"source": source}, target, None, n), batch_size=size, inputs={})
+    found = [batches.batch(0, p) for p in range(len(batches))]
+    assert sorted(torch.cat([batch.rows for batch in found]).tolist()) == list(range(n))
+    steps = sum(size * int((batch.target != -1).sum(1).max()) for batch in found)
+    assert steps < 1.1 * int(answers.sum())  # 1.8 when batches are drawn from all
+    assert sum(batch.inputs["source"].numel() for batch in found) < 1.1 * int(source.lengths.sum())
+
+
 def test_which_rows_are_dropped_does_not_depend_on_their_length() -> None:
     lengths = [1] * 30 + [50]
     batches = made(Encoded({"text": ragged(lengths)}, None, None, 31), batch_size=10, drop_last=True)

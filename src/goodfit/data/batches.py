@@ -20,6 +20,7 @@ from goodfit.data.augment_boxes import BoxAugment
 from goodfit.data.encode_stream import Stream, Windows
 from goodfit.data.encoded import Encoded, Ragged
 
+NONE = -1  # behind the last unit of an answer
 POOL = 50  # batches sorted by length together: padding nearly vanishes, and a batch still mixes 1 row in 50 of its length
 MULTIPLE = 8  # tokens; lengths rounded up to it, so that few shapes occur and matrix units are filled. Sources and lists of points are not: nine letters are no 16
 RESIDENT = 0.25  # of the accelerator's free memory that the data may take; the rest is the network's
@@ -71,6 +72,7 @@ class Batches:
         self._count = self._full if drop_last and self._full else -(-n // batch_size)
         ragged = [tensor.lengths for tensor in encoded.inputs.values() if isinstance(tensor, Ragged)]
         self._lengths = torch.stack(ragged).amax(0) if ragged else None  # on the CPU: the width of a batch must not wait for the device
+        self._alike = self._lengths if self._lengths is None else self._sorted_by(self._lengths, encoded)
         self._multiple = 1 if encoded.inputs.keys() & {"source", "points"} else MULTIPLE
         self._longest = inputs["text"]["max_tokens"] if inputs and "text" in inputs and "series" not in inputs else None
         self._resident = self.device.type == "cpu" or _fits(encoded, self.device)
@@ -105,14 +107,22 @@ class Batches:
             return self.rows[self._lengths[self.rows].argsort(descending=True, stable=True)]
         stream = torch_stream(self._seed, "order", epoch)
         order = self.rows[torch.randperm(self.rows.numel(), generator=stream)]
-        if self._lengths is None:
+        if self._alike is None:
             return order
         whole = self._full * self.batch_size  # what is left over stays as drawn, so that no length is more often in the short batch
         main = order[:whole]
         pool = torch.arange(whole) // (POOL * self.batch_size)
-        main = main[(pool * (int(self._lengths.max()) + 1) + self._lengths[main]).argsort(stable=True)] if whole else main
+        main = main[(pool * (int(self._alike.max()) + 1) + self._alike[main]).argsort(stable=True)] if whole else main
         mixed = main.view(self._full, self.batch_size)[torch.randperm(self._full, generator=stream)]  # full batch_size
         return torch.cat([mixed.view(-1), order[whole:]])
+
+    def _sorted_by(self, lengths: Tensor, encoded: Encoded) -> Tensor:
+        """int64 [n] what rows of a batch have in common: their length, and where they are answered step by step, first of all that of the answer, since each
+        of its steps waits for the one before."""
+        if "source" not in encoded.inputs or encoded.target is None:
+            return lengths
+        answers = (encoded.target != NONE).sum(1).cpu()
+        return answers * (int(lengths.max()) + 1) + lengths if lengths.numel() else lengths
 
     def batch(self, epoch: int, position: int) -> Batch:
         """The batch at `position` (from 0) of `epoch`; any, in any order. Without a target, `Batch.target` is empty."""
