@@ -27,7 +27,7 @@ demo: $(VENV)/.installed
 	$(BIN)/goodfit train examples/adult.csv.gz --target income --preset fast --out runs/demo
 
 test: $(VENV)/.installed-dev
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) $(PYTEST)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -146,7 +146,7 @@ def test_sorting_by_length_saves_padding_and_still_mixes() -> None:
 
 def test_rows_that_are_answered_in_as_many_steps_stand_together() -> None:
     rng = torch.Generator().manual_seed(0)
-    n, size = POOL * 32, 32
+    n, size = 8 * POOL * 16, 16
     answers = torch.randint(1, 12, (n,), generator=rng)
     target = torch.where(torch.arange(12) < answers.unsqueeze(1), 5, -1)
     source = ragged((answers + torch.randint(0, 4, (n,), generator=rng)).tolist())

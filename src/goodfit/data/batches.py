@@ -72,6 +72,8 @@ class Batches:
         self._count = self._full if drop_last and self._full else -(-n // batch_size)
         ragged = [tensor.lengths for tensor in encoded.inputs.values() if isinstance(tensor, Ragged)]
         self._lengths = torch.stack(ragged).amax(0) if ragged else None  # on the CPU: the width of a batch must not wait for the device
+        # Where rows are few, batches of one length alone would forget the others from one to the next.
+        self._pool = min(POOL, max(1, self._full // 8)) if "source" in encoded.inputs else POOL
         self._alike = self._lengths if self._lengths is None else self._sorted_by(self._lengths, encoded)
         self._multiple = 1 if encoded.inputs.keys() & {"source", "points"} else MULTIPLE
         self._longest = inputs["text"]["max_tokens"] if inputs and "text" in inputs and "series" not in inputs else None
@@ -111,7 +113,7 @@ class Batches:
             return order
         whole = self._full * self.batch_size  # what is left over stays as drawn, so that no length is more often in the short batch
         main = order[:whole]
-        pool = torch.arange(whole) // (POOL * self.batch_size)
+        pool = torch.arange(whole) // (self._pool * self.batch_size)
         main = main[(pool * (int(self._alike.max()) + 1) + self._alike[main]).argsort(stable=True)] if whole else main
         mixed = main.view(self._full, self.batch_size)[torch.randperm(self._full, generator=stream)]  # full batch_size
         return torch.cat([mixed.view(-1), order[whole:]])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from goodfit.base.errors import InputError
 from goodfit.models.bag import BagEncoder
 from goodfit.nn.block import TransformerBlock
-from goodfit.nn.dropout import Dropout, dropout
+from goodfit.nn.dropout import Dropout
 from goodfit.nn.norm import RMSNorm
 from goodfit.nn.pool import masked_mean
 from goodfit.nn.shapes import required
@@ -74,6 +74,7 @@ class Transformer(nn.Module):
         self.words = BagEncoder(vocabulary, outputs, 0) if words else None
         if self.words is not None:
             self.words.lr_factor = WORDS_RATE
+            self.unheard = Dropout(UNHEARD)
         self.head = nn.Linear(width, outputs)
 
     def forward(self, *, text: Tensor | None = None) -> Tensor:
@@ -81,5 +82,5 @@ class Transformer(nn.Module):
         out = self.head(self.encoder(text[:, : self.context]))
         if self.words is None:
             return out
-        heard = dropout(torch.ones_like(out[:, :1]), UNHEARD, self.training)  # B 1
+        heard = self.unheard(torch.ones_like(out[:, :1]))  # B 1
         return heard * out + self.words(text)[0]
