@@ -115,7 +115,7 @@ def test_one_number_no_curvature_and_few_eigenvalues() -> None:
 
 @pytest.mark.parametrize(("seed", "other"), [(0, 1)])
 def test_a_seed_gives_the_same_bits(seed: int, other: int) -> None:
-    product = diagonal_product(broad())
+    product = dense_product(matrix_with(broad(300)))  # signs squared are 1: a diagonal matrix would not tell probes apart
     assert ends(product, seed=seed) == ends(product, seed=seed)
     assert ends(product, seed=seed).low != ends(product, seed=other).low
     one, two = spectral_density(product, seed=seed), spectral_density(product, seed=seed)
@@ -160,8 +160,8 @@ def test_an_end_near_zero_ends_the_search() -> None:
 def test_the_density_of_a_hessian(name: str) -> None:
     given = landscape(name)
     values = torch.linalg.eigvalsh(given.hessian())
-    found = spectral_density(hessian_product(given.objective()), probes=200, steps=30)
-    assert torch.allclose(found.weights.sum(1), torch.ones(200).double())
+    found = spectral_density(hessian_product(given.objective()), probes=100, steps=20)
+    assert torch.allclose(found.weights.sum(1), torch.ones(100).double())
     trace, error = found.trace()
     assert abs(trace - float(values.sum())) < 4 * error
     for f in (torch.exp, torch.square):
@@ -182,7 +182,7 @@ def test_the_density_of_a_large_matrix_needs_few_probes() -> None:
     values = broad(20_000)
     found = spectral_density(diagonal_product(values.float()), probes=4, steps=40)
     assert found.mean(torch.square)[0] == pytest.approx(float(values.square().mean()), rel=0.02)
-    assert found.below(0.0)[0] == pytest.approx(float((values < 0).double().mean()), abs=0.03)
+    assert found.below(0.0)[0] == pytest.approx(float((values < 0).double().mean()), abs=0.12)  # a node's weight
     assert math.isnan(spectral_density(diagonal_product(values), probes=1, steps=4).trace()[1])
     assert float(found.density(torch.tensor([0.0]))) > float(found.density(torch.tensor([2.0])))
 

@@ -49,6 +49,7 @@ class Objective:
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
         self._loss = loss
         self._network = network
+        self._left: dict[str, Tensor] = {}  # the buffers after a first pass
         # cuDNN's recurrent layers have no second derivative; torch's own have.
         self._plain = self.device.type == "cuda" and network is not None and any(isinstance(m, nn.RNNBase) for m in network.modules())
         self.shares, self.value = self._survey(rows)
@@ -67,16 +68,14 @@ class Objective:
     @contextmanager
     def watched(self, number: int) -> Iterator[None]:
         """A pass over batch `number`: by operations that have second derivatives, and refused if it draws random numbers or changes a buffer."""
-        drawn, state = _random_state(self.device), self._buffer_state()
+        drawn, written = _random_state(self.device), self._writes()
         with ExitStack() as stack:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))  # the fused ones have no second derivative
             if self._plain:
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             yield
-        after = self._buffer_state()
-        for name in after:
-            if after[name] != state.get(name):
-                raise InputError(f"curvature needs passes that agree: the pass over batch {number} changed the buffer '{name}'; {_ADVICE}")
+        if self._writes() != written:
+            self._compare_buffers()
         if not torch.equal(drawn, _random_state(self.device)):
             raise InputError(f"curvature needs passes that agree: the pass over batch {number} drew random numbers; {_ADVICE}")
 
@@ -94,22 +93,32 @@ class Objective:
         parts = v.split([parameter.numel() for parameter in self.parameters])
         return [part.view(parameter.shape) for part, parameter in zip(parts, self.parameters, strict=True)]
 
-    def _buffer_state(self) -> dict[str, tuple[int, int]]:
+    def _buffers(self) -> dict[str, Tensor]:
+        return {} if self._network is None else dict(self._network.named_buffers())
+
+    def _writes(self) -> dict[str, tuple[int, int]]:
         """Of each buffer, which tensor it is and how often it was written to."""
-        return {} if self._network is None else {name: (id(b), b._version) for name, b in self._network.named_buffers()}
+        return {name: (id(buffer), buffer._version) for name, buffer in self._buffers().items()}
+
+    def _compare_buffers(self) -> None:
+        """Refuses buffers that are not what a first pass left: what is worked out once, and kept, may be written."""
+        for name, buffer in self._buffers().items():
+            if name in self._left and not torch.equal(buffer, self._left[name]):
+                raise InputError(f"curvature needs passes that agree: each pass changes the buffer '{name}'; {_ADVICE}")
 
     @torch.no_grad()
     def _survey(self, rows: Sequence[float] | None) -> tuple[tuple[float, ...], float]:
         """The shares of the batches and the value, once two passes have agreed."""
-        kept = {} if self._network is None else {name: buffer.clone() for name, buffer in self._network.named_buffers()}
+        before = {name: buffer.clone() for name, buffer in self._buffers().items()}
         try:
             counts, first = self._measured()
+            self._left = {name: buffer.clone() for name, buffer in self._buffers().items()}
             _, second = self._measured()
+            self._compare_buffers()
         except InputError:
-            if self._network is not None:
-                for name, buffer in self._network.named_buffers():
-                    if name in kept and not torch.equal(buffer, kept[name]):
-                        buffer.copy_(kept[name])
+            for name, buffer in self._buffers().items():
+                if name in before and not torch.equal(buffer, before[name]):
+                    buffer.copy_(before[name])
             raise
         if not first:
             raise InputError("curvature needs at least one batch and got none")

@@ -177,8 +177,25 @@ def _add(into: list[Tensor], parts: Parts, share: float) -> None:
 
 def _edges(gradients: Parts) -> tuple[list[GradientEdge], list[int]]:
     """Where the gradients enter the graph, and which they are: their values are not needed for a second pass and may go. Constant ones have no derivative."""
-    at = [i for i, g in enumerate(gradients) if g is not None and g.requires_grad]
-    return [get_gradient_edge(g) for i, g in enumerate(gradients) if g is not None and i in at], at
+    varying = [(i, g) for i, g in enumerate(gradients) if g is not None and g.requires_grad]
+    edges = [get_gradient_edge(g) for _, g in varying]
+    _refuse_dead_ends(edges)
+    return edges, [i for i, _ in varying]
+
+
+def _refuse_dead_ends(edges: list[GradientEdge]) -> None:
+    """Functions that are declared differentiable once leave an end in the graph which torch passes over in silence: the product would be wrong."""
+    waiting, seen = [edge.node for edge in edges], set()
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.name() == "torch::autograd::Error":
+            raise InputError(
+                "curvature needs operations that can be differentiated twice, and one here is declared once_differentiable; write it in plain operations"
+            )
+        waiting.extend(after for after, _ in node.next_functions if after is not None)
 
 
 def _pulled_back(edges: list[GradientEdge], inputs: Sequence[Tensor], along: list[Tensor], last: bool) -> Parts:
