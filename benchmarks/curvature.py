@@ -1,7 +1,7 @@
 """Both ends of a Hessian's spectrum, and a way out of a saddle, measured: `python benchmarks/curvature.py`.
 
-*Ends*: a network of a million parameters (64 pixels of the digits, two layers of 960 units, 10 classes) on 1,024 rows in float32, at its start and after 60
-updates. Who: goodfit; curvlinops with scipy's eigsh at the same tolerance of 1 % (its `which="BE"`, both ends); PyHessian by power iteration, which gives the end
+*Ends*: a network of a million parameters (64 pixels of the digits, two layers of 960 units, 10 classes) on 1,024 rows in float32, at its start and after 15
+updates. Who: goodfit; goodfit begun warm, from the ends of 128 of the rows, all counted; curvlinops with scipy's eigsh at the same tolerance of 1 % (its `which="BE"`, both ends); PyHessian by power iteration, which gives the end
 of larger size alone, and by its density of 30 steps, whose outermost nodes are both ends. Each in a process of its own on all cores, with the seconds and
 the memory of a gradient measured in the same process. The error is that from eigsh in float64 to 1e-6 on products that torch makes by differentiating twice. Seconds are the
 median of five, after one that is not counted; memory is what the process holds at its highest (VmHWM) beyond what it held with network and rows in place.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -26,9 +27,9 @@ from typing import Any
 import record as store
 from record import OURS, PEERS, Record
 
-WHO = {"goodfit": OURS, "curvlinops, eigsh": PEERS, "PyHessian, power": PEERS, "PyHessian, density": PEERS}
-STATES = {"at its start": 0, "after 60 updates": 60}
-WIDTH, ROWS, ROUNDS, TOLERANCE, DENSITY_STEPS = 960, 1024, 5, 0.01, 30
+WHO = {"goodfit": OURS, "goodfit, warm": OURS, "curvlinops, eigsh": PEERS, "PyHessian, power": PEERS, "PyHessian, density": PEERS}
+STATES = {"at its start": 0, "after 15 updates": 15}
+WIDTH, ROWS, FEW, ROUNDS, TOLERANCE, DENSITY_STEPS = 960, 1024, 128, 5, 0.01, 30
 UPDATES, LOOK, GAIN = 12_000, 500, 0.01  # of a run; between two looks; what must have been gained to go on without a question
 PACKAGES = ("torch", "scipy", "scikit-learn", "goodfit", "curvlinops-for-pytorch", "pyhessian")
 
@@ -53,8 +54,8 @@ def network_and_rows(updates: int, dtype: str = "float32") -> tuple[Any, Any, An
     return network.to(getattr(torch, dtype)), inputs.to(getattr(torch, dtype)), target
 
 
-def measure_ends(who: str, updates: int) -> dict[str, Any]:
-    """In a process of its own: ends, seconds and MiB, and those of a gradient."""
+def measure_ends(who: str, updates: int, memory: bool = False) -> dict[str, Any]:
+    """In a process of its own: ends and seconds, or MiB, and those of a gradient."""
     import torch
     from torch import nn
 
@@ -66,25 +67,30 @@ def measure_ends(who: str, updates: int) -> dict[str, Any]:
         return torch.autograd.grad(criterion(network(inputs), target), parameters)
 
     find = finder(who, network, criterion, inputs, target)
-    values: dict[str, Any] = {"parameters": sum(p.numel() for p in parameters)}
-    values |= _measured(gradient, "gradient_", 4 * ROUNDS)
-    found = find()
-    values |= {"low": found[0], "high": found[1]}
-    return values | _measured(find, "", ROUNDS)
+    if memory:
+        return {"gradient_mebibytes": _mebibytes(gradient), "mebibytes": _mebibytes(find)}
+    low, high = find()
+    values = {"parameters": sum(p.numel() for p in parameters), "low": low, "high": high}
+    return values | {"gradient_seconds": _seconds(gradient, 4 * ROUNDS), "seconds": _seconds(find, ROUNDS)}
 
 
 def finder(who: str, network: Any, criterion: Any, inputs: Any, target: Any) -> Callable[[], tuple[float | None, float]]:
     """What finds both ends, from the network on: lowest (None where it cannot) and highest."""
-    if who == "goodfit":
+    if who.startswith("goodfit"):
         from torch.nn.functional import cross_entropy
 
-        from goodfit.curvature.lanczos import ends
+        from goodfit.curvature.lanczos import ends, warm_start
         from goodfit.curvature.objective import Objective
         from goodfit.curvature.products import hessian_product
 
         def ours() -> tuple[float | None, float]:
-            objective = Objective(lambda batch: cross_entropy(network(batch[0]), batch[1], reduction="none"), network, [(inputs, target)])
-            found = ends(hessian_product(objective), tolerance=TOLERANCE)
+            def loss(batch: Any) -> Any:
+                return cross_entropy(network(batch[0]), batch[1], reduction="none")
+
+            begin = None
+            if who.endswith("warm"):
+                begin = warm_start(hessian_product(Objective(loss, network, [(inputs[:FEW], target[:FEW])])))
+            found = ends(hessian_product(Objective(loss, network, [(inputs, target)])), tolerance=TOLERANCE, begin=begin)
             return found.low, found.high
 
         return ours
@@ -114,20 +120,25 @@ def finder(who: str, network: Any, criterion: Any, inputs: Any, target: Any) -> 
     return power if who.endswith("power") else density
 
 
-def _measured(work: Callable[[], Any], prefix: str, rounds: int) -> dict[str, float]:
-    """Memory of a second call, so that what a first one leaves for good is not counted; then the median seconds of some."""
+def _mebibytes(work: Callable[[], Any]) -> float:
+    """Of a second call, so that what a first one leaves for good is not counted. The process has to give back what it frees: MALLOC_MMAP_THRESHOLD_."""
     work()
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins here
     before = _status("VmRSS")
     work()
-    values = {prefix + "mebibytes": (_status("VmHWM") - before) / 1024}
+    return (_status("VmHWM") - before) / 1024
+
+
+def _seconds(work: Callable[[], Any], rounds: int) -> float:
+    """The median, after one call that is not counted."""
+    work()
     times = []
     for _ in range(rounds):
         begun = time.perf_counter()
         work()
         times.append(time.perf_counter() - begun)
-    return values | {prefix + "seconds": statistics.median(times)}
+    return statistics.median(times)
 
 
 def _status(field: str) -> int:
@@ -250,6 +261,13 @@ def _percent(found: float | None, true: float, who: str, truth: dict[str, float]
     return f"{abs(found - true) / abs(true):.2%}"
 
 
+def _called(python: Path, child: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    """What a process of its own prints last, or how it failed."""
+    call = [str(python), __file__, "--child", *child]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, env=os.environ | environment)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"failed": done.stderr.strip().splitlines()[-1:]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--again", action="store_true", help="measure what has been measured")
@@ -262,7 +280,7 @@ def main() -> None:
         elif what == "truth":
             print(json.dumps(measure_truth(int(how))))
         else:
-            print(json.dumps(measure_ends(what, int(how))))
+            print(json.dumps(measure_ends(what, int(how), "MALLOC_MMAP_THRESHOLD_" in os.environ)))
         return
     store.need(PEERS, "bench-env")
     record = Record("curvature")
@@ -276,8 +294,9 @@ def main() -> None:
     for key, python, child in cells:
         if record.has(key, failed=False) and not given.again:
             continue
-        done = subprocess.run([str(python), __file__, "--child", *child], capture_output=True, text=True, check=False)
-        values = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"failed": done.stderr.strip().splitlines()[-1:]}
+        values = _called(python, child, {})
+        if key["who"] in WHO and "failed" not in values:
+            values |= _called(python, child, {"MALLOC_MMAP_THRESHOLD_": "65536"})  # tensors go back to the system where they are freed
         record.put(key, values, environments[python])
         shown = {name: value for name, value in values.items() if name != "curve"}
         print(f"{key['part']}, {key.get('state', '')} {key['who']}: {shown}", file=sys.stderr, flush=True)
