@@ -57,8 +57,9 @@ def dense_product(matrix: Tensor) -> Product:
 def hessian_product(objective: Objective, *, keep: bool | None = None) -> Product:
     """The products of the objective's Hessian at the weights as they stand: d^2 L / dw^2 times v, [P] -> [P].
 
-    keep: hold the graph of the gradient between products, which then cost about two gradients each, not three, and as much memory as two passes; by default with a
-    single batch. Graphs are made anew where weights have changed in place. Exact but for rounding. Raises InputError where an operation has no second derivative.
+    keep: hold the graph of the gradient between products, which then cost about two gradients each, not three; by default with a single batch. On a plain network that
+    takes about 3.5 times the memory of a gradient of all rows; cut into four batches and kept, about 2.6 times, as only one batch is worked on at a time; and cut
+    and not kept, 1.4 times. Graphs are made anew where weights have changed in place. Exact but for rounding. Raises InputError where an operation has no second derivative.
 
     >>> w = torch.tensor([1.0, 1.0], requires_grad=True)
     >>> saddle = Objective(lambda _: w[0] ** 2 - 3 * w[1] ** 2, [w], [None])
