@@ -35,8 +35,8 @@ class Ends:
 
     low and high lie inside the spectrum: no vector could give a Ritz value beyond its ends. low_error and high_error: about how far out the true ends lie, the least of
     three: the residual r = |Hx - theta x|, within which an eigenvalue lies for certain; r^2 / gap (Temple 1928, Kato 1949), with the gap taken between Ritz values;
-    and a third of how far the end has moved over the second half of the steps, which is right where the error falls as 1 / k^2, as it does at the edge of a bulk
-    (Kuczynski and Wozniakowski 1992), and too much where it falls faster. An end that has not begun to show by then is not seen: `missed` says how likely that is.
+    and half of how far the end has moved over the second half of the steps: where the error falls as 1 / k^2, as it does at the edge of a bulk
+    (Kuczynski and Wozniakowski 1992), a third is what is left, and less where it falls faster. An end that has not begun to show by then is not seen: `missed` says how likely that is.
     done: what was to be reached was reached within the steps. diagonal [k] and beside [k]: the tridiagonal matrix and, last, what the next step would start from.
     random: whether the start was; else `missed` knows nothing.
     """
@@ -219,7 +219,7 @@ def _outermost(diagonal: Sequence[float], beside: Sequence[float], eps: float) -
     half = len(diagonal) // 2
     if half >= 4:  # fewer say nothing of how an end moves
         earlier, _ = tridiagonal(diagonal[:half], beside[:half])
-        low, high = min(low, float(earlier[0] - values[0]) / 3), min(high, float(values[-1] - earlier[-1]) / 3)
+        low, high = min(low, float(earlier[0] - values[0]) / 2), min(high, float(values[-1] - earlier[-1]) / 2)
     return float(values[0]), max(low, rounding), float(values[-1]), max(high, rounding)
 
 
