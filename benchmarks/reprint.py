@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attention
+import curvature
 import goals
 import limits
 import loop
@@ -14,6 +15,7 @@ from record import FOLDER, Record
 
 RENDER = {
     "attention": attention.render,
+    "curvature": curvature.render,
     "goals": goals.render,
     "limits": limits.render,
     "loop": loop.render,
