@@ -95,8 +95,8 @@ def escape(objective: Objective, direction: Tensor | CriticalPoint, *, lengths: 
             if loss >= lowest:
                 break
             best, lowest = 2 * best, loss
-    except BaseException:
-        best = 0.0  # whatever came between, the weights are as they were
+    except BaseException:  # an interrupt too: whatever came between, the weights are put back as they were, and it goes on up
+        best = 0.0
         raise
     finally:
         place(best)
