@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import goodfit as gf
 from goodfit.api.plan import HABITS, average_decay, batch_by_rows, member_count, resolve, usual_rate
 from goodfit.base.errors import SettingError
 from goodfit.base.recipe import Recipe
@@ -119,3 +122,13 @@ def test_resnet9_keeps_its_momentum_under_one_cycle() -> None:
     assert resolve(given, image, name="resnet9", rows=4_000, outputs=10, members=1, target=CLASSES).optim.momentum == 0.8
     other = Recipe.build(None, ["optim.name=adamw"])
     assert resolve(other, image, name="resnet9", rows=4_000, outputs=10, members=1, target=CLASSES).optim.momentum is None
+
+
+def test_what_learns_at_rates_of_its_own_is_not_moved_along_by_the_range_test(tmp_path: Path) -> None:
+    words = ["red green", "blue green", "red blue red", "cold warm", "warm hot", "hot cold hot"]
+    rows = {"text": [f"{words[row % 6]} {words[(row * 5) % 6]}" for row in range(120)], "y": ["ab"[row % 2] for row in range(120)]}
+    run = gf.train(
+        rows, "y", sets=["model.name=transformer", "model.width=16", "model.heads=2", "train.epochs=1", "train.members=1", "data.kinds.text=text"],
+        out=tmp_path / "run",
+    )  # fmt: skip
+    assert run.recipe.optim.lr == HABITS["transformer"].lr

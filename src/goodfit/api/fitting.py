@@ -272,8 +272,11 @@ def _measured(
         "train__precision": "bfloat16" if settings.bfloat16 else "float32",
         "train__channels_last": "yes" if settings.channels_last else "no",
     }
-    if recipe.optim.name == "muon" and recipe.optim.lr is None:
-        changes["optim__lr"] = usual  # the test would move Muon's own rate along, which muon_lr sets
+    own_rates = any(getattr(module, "lr_factor", None) is not None for module in network.modules())
+    if recipe.optim.lr is None and (recipe.optim.name == "muon" or own_rates):
+        changes["optim__lr"] = (
+            usual  # the test would move along what has a rate of its own: Muon's matrices (muon_lr), a module's lr_factor
+        )
     elif recipe.optim.lr is None:
         progress.stage("finding the learning rate")
         changes["optim__lr"] = find_rate(network, optimizer, batches, task, settings, usual=usual, seed=seed, until=until[1]).lr

@@ -62,7 +62,10 @@ class Finding:
     """Something wrong that was found, with its evidence.
 
     code: from the vocabulary of faults, such as `data.leak`. severity: `remark`, `warning` or `error`.
-    evidence: numbers. rows and columns: where (rows 1-based, the first 20). remedy: what to change.
+    evidence: numbers. rows and columns: where (rows 1-based, the first 20). remedy: what to change, in words.
+    edit: the same as a change to a file (`file`, `line`, `before`, `after`, `diff`) or to a recipe (`settings`), where it is one.
+    probe: the experiment: `name`, `would_have` (what it would have shown, had the suspicion been wrong), `showed`, `curves`. gain: what the remedy
+    was worth on held-back rows, as a share of what was to be gained: 1 is all.
     """
 
     code: str
@@ -75,6 +78,7 @@ class Finding:
     confidence: float = 1.0
     probe: dict[str, Any] | None = None
     gain: float | None = None
+    edit: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("message", "remedy"):

@@ -153,6 +153,35 @@ def evaluate(
     _show(score_table(result["metrics"], result["rows"]))
 
 
+@app.command(context_settings={"allow_interspersed_args": False})
+def doctor(
+    target: Annotated[str, typer.Argument(help="A script that trains with PyTorch; it is run, unchanged.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="The script's own arguments, as they would stand behind its name.")] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write the edited script as NAME.fixed.py beside the original, run it too, and show both results.")
+    ] = False,
+    time_limit: Annotated[
+        str | None, typer.Option(help="Such as 90s, 10m, 1h, for script and examination; the script takes what it takes when not given.")
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Folder of the results; runs/doctor-<script>-<n> when not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the short runs; the script's own random numbers are its own.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Run a PyTorch script and tell why it does not train, with proof. Exit 3 where a fault is confirmed."""
+    from goodfit.cli.doctor import CONFIRMED, Options, examine, sorted_out
+
+    options, rest = sorted_out(target, arguments or (), Options(as_json, time_limit, out, fix, seed))
+    document = examine(target, rest, options)
+    if options.as_json:
+        _print_json(document)
+    else:
+        from goodfit.report.doctor_terminal import show
+
+        show(document, document["report"])
+    if document["verdict"] == "faulty":
+        raise typer.Exit(CONFIRMED)
+
+
 @app.command()
 def generate(
     run: Annotated[str, typer.Argument(help="Folder of a run of a language model, or of the task generation.")],
@@ -293,7 +322,8 @@ def main(argv: list[str] | None = None) -> int:
     except _CallError as error:
         result = _fail({"kind": "call", "message": _call_sentence(error)}, "--json" in arguments, 2)
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted; go on with the same command and --resume", err=True)
+        going_on = "" if arguments[:1] == ["doctor"] else "; go on with the same command and --resume"
+        typer.echo(f"interrupted{going_on}", err=True)
         result = 130
     except BrokenPipeError:
         result = 0

@@ -59,8 +59,9 @@ def lines(
     height: int = 230,
     log_ratio: float = 40,
     colours: dict[str, str] | None = None,
+    across: str = "Epoch",
 ) -> Html:
-    """Numbers against the epoch. series: (name, [(epoch, value)]), many may share a name; best: the epoch that is marked."""
+    """Numbers against the epoch, or what `across` says. series: (name, [(epoch, value)]), many may share a name; best: the epoch that is marked."""
     import altair as alt
 
     colours = colours or {}
@@ -84,7 +85,7 @@ def lines(
             point={"size": 22} if len(epochs) < 3 else False,
         )
         .encode(
-            x=alt.X("x:Q", title="Epoch", axis=alt.Axis(tickMinStep=1, format=",d"), scale=alt.Scale(nice=False, zero=False)),
+            x=alt.X("x:Q", title=across, axis=alt.Axis(tickMinStep=1, format=",d"), scale=alt.Scale(nice=False, zero=False)),
             y=alt.Y("y:Q", title=None, scale=scale, axis=_axis(heights, log=log, tickCount=3 if height < 150 else 5)),
             detail="line:N",
             color=alt.Color("colour:N", scale=None, legend=None),

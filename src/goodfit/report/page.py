@@ -66,6 +66,21 @@ def page(records: Records) -> Html:
     """The whole page as markup."""
     targets = [clip(str(target.get("name")), 60) for target in records.targets]
     title = f"{', '.join(targets[:3]) or 'run'} – goodfit report"
+    hidden = silent(records)
+    shown = [(name, label, part) for name, label, show in _SECTIONS if name not in hidden and (part := show(records))]
+    links = [el("li", el("a", label, href=f"#{name}")) for name, label, _ in shown]
+    body = el(
+        "body",
+        el("a", "To the findings", href="#findings", class_="skip"),
+        el("nav", el("ul", *links), aria_label="Sections"),
+        el("main", headline(records), *(part for _, _, part in shown)),
+        el("footer", el("p", "Written by goodfit from the records of the run. This page loads nothing and sends nothing.")),
+    )
+    return whole(title, body)
+
+
+def whole(title: str, body: Html) -> Html:
+    """A body as a page that holds everything and loads nothing."""
     style = resources.files("goodfit.report").joinpath("page.css").read_text(encoding="utf-8")
     head = el(
         "head",
@@ -77,15 +92,5 @@ def page(records: Records) -> Html:
         el("title", title),
         el("link", rel="icon", href="data:,"),
         el("style", Html(style)),
-    )
-    hidden = silent(records)
-    shown = [(name, label, part) for name, label, show in _SECTIONS if name not in hidden and (part := show(records))]
-    links = [el("li", el("a", label, href=f"#{name}")) for name, label, _ in shown]
-    body = el(
-        "body",
-        el("a", "To the findings", href="#findings", class_="skip"),
-        el("nav", el("ul", *links), aria_label="Sections"),
-        el("main", headline(records), *(part for _, _, part in shown)),
-        el("footer", el("p", "Written by goodfit from the records of the run. This page loads nothing and sends nothing.")),
     )
     return join([Html("<!doctype html>\n"), el("html", head, "\n", body, lang="en"), "\n"])

@@ -1,0 +1,71 @@
+"""`loss.reduction`: the loss grows with the batch, or shrinks with it, so that the learning rate means something else for every batch size.
+
+The signal is exact: the same rows given twice in one batch double the loss (a sum), or halve it (a mean divided by the batch once more). It harms where the
+rate was meant for a mean; an optimiser that takes no notice of the scale, or a rate chosen for the sum, is no fault, and the mean at the same rate then
+gains nothing. Between 1.8 and 0.6 lies every loss that is a mean with a penalty or a contrast between rows. Source: Goyal et al. 2017, on losses and batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from goodfit.doctor import source_losses
+from goodfit.doctor.case import Case, Remedy, Suspicion
+from goodfit.doctor.replay import Copies
+from goodfit.doctor.short import Setup, loss_of
+
+CODE = "loss.reduction"
+SUM, TWICE = 1.8, 0.6  # of the loss of the rows given twice to theirs; a sum gives 2, a mean divided again 0.5
+
+
+def suspect(case: Case) -> Suspicion | None:
+    """The loss of a batch and of the same rows twice."""
+    view, meeting = case.view, case.view.meeting
+    if (
+        view.pool is None
+        or meeting is None
+        or meeting.target not in view.pool.slots
+        or len(view.batches[0]) < 2
+        or case.setup.loss is not None
+    ):
+        return None
+    rows = view.batches[0]
+    copies = Copies(view.program.networks, view.program.loose)
+    copies.set_modes(view.tape, False)
+    once, twice = (float(loss_of(view, Setup(), copies, some).detach()) for some in (rows, torch.cat([rows, rows])))
+    if abs(once) < 1e-8 or not abs(twice) < float("inf"):
+        return None
+    ratio = twice / once
+    if not (ratio >= SUM or 0 < ratio <= TWICE):
+        return None
+    entries = 1
+    target = view.pool.whole(meeting.target)
+    if not (meeting.loss == "cross_entropy" and target.is_floating_point()):
+        entries = max(target[0].numel(), 1)
+    weigh: Callable[[Tensor, int], Tensor] = (
+        (lambda loss, count: loss / (count * entries)) if ratio >= SUM else (lambda loss, count: loss * count)
+    )
+
+    def change(setup: Setup) -> Setup:
+        return replace(setup, name="with the mean over the batch", weigh=weigh)
+
+    more = "a sum over the rows" if ratio >= SUM else "a mean over the rows that is divided by their number again"
+    return Suspicion(
+        CODE, 0.8, {"loss_of_rows": once, "loss_of_rows_twice": twice, "batch": len(rows)},
+        (Remedy("Use the mean over the batch: reduction='mean'.", change, lambda: _edit(case)),),
+        certain=True, would_have="no gain by the mean at the same rate",
+        message=f"The loss is {more}: twice the rows make it {ratio:.2g} times as large, and every update with it.",
+    )  # fmt: skip
+
+
+def _edit(case: Case) -> Any:
+    meeting, where = case.view.meeting, case.program.places.get("loss")
+    assert meeting is not None
+    if where is None or case.view.tape.nodes[meeting.node].kwargs.get("reduction") != "sum":
+        return None
+    return source_losses.set_loss_argument(where, meeting.loss, "reduction", '"mean"')

@@ -1,0 +1,58 @@
+"""Edits that scale what goes into a network and what comes out of it, where the network is made: they hold in training and in every later use of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from goodfit.doctor.program import Place
+from goodfit.doctor.source import Edit, Source
+from goodfit.doctor.source_calls import assigned
+from goodfit.doctor.source_losses import fit_arguments
+
+MOST_WRITTEN = 128  # numbers in one line; more should be computed by the program itself
+
+
+def scale_inputs(model: Place, middle: Sequence[float], spread: Sequence[float], trailing: int = 0) -> Edit | None:
+    """A line below the one that makes the network: its first input is standardised before every call, `(x - middle) / spread`.
+
+    middle, spread: one number, or one for each feature; these lie along the last dimension, or along the one with `trailing` more behind it.
+    None where the network's name is not known or the numbers are too many to be written.
+    """
+    source = Source.read(model.file)
+    name = None if source is None else assigned(source, model)
+    statement = None if source is None else next(iter(source.statements_at(model.line)), None)
+    if source is None or name is None or statement is None or len(middle) > MOST_WRITTEN or len(middle) != len(spread):
+        return None
+    x = "given[0].float()"
+    if len(middle) == 1:
+        scaled = f"({x} - {_number(middle[0])}) / {_number(spread[0])}"
+    else:
+        shape = f".view(-1{', 1' * trailing})" if trailing else ""
+        centre, width = (f"{x}.new_tensor([{', '.join(_number(one) for one in numbers)}]){shape}" for numbers in (middle, spread))
+        scaled = f"({x} - {centre}) / {width}"
+    line = f"{name}.register_forward_pre_hook(lambda module, given: ({scaled}, *given[1:]))"
+    return source.edit(source.after(statement, line))
+
+
+def scale_targets(model: Place, computed: Place, loss: str, middle: float, spread: float) -> Edit | None:
+    """The network answers in the targets' own units, and the loss sees both standardised, so that its size and the answers' are near 1.
+
+    computed: where the loss is computed; in the same file as where the network is made, else None.
+    """
+    source = Source.read(model.file)
+    name = None if source is None else assigned(source, model)
+    statement = None if source is None else next(iter(source.statements_at(model.line)), None)
+    if source is None or name is None or statement is None or computed.file != model.file:
+        return None
+    template = f"({{}} - {_number(middle)}) / {_number(spread)}"
+    fitted = fit_arguments(computed, loss, output=template, target=template)
+    if fitted is None:
+        return None
+    line = f"{name}.register_forward_hook(lambda module, given, answer: answer * {_number(spread)} + {_number(middle)})"
+    return source.edit([*source.after(statement, line), *fitted.changes])
+
+
+def _number(value: float) -> str:
+    """Four digits: a scale need not be exact. In parentheses where it is negative."""
+    written = repr(float(f"{value:.4g}"))
+    return f"({written})" if value < 0 else written

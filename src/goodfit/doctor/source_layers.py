@@ -1,0 +1,206 @@
+"""Edits of a network's layers: wider hidden ones, norms behind them, fewer of them, and of the batch size, where a number in the file says it.
+
+Numbers are followed from a layer's call to the name that holds them, no further: what is worked out, or handed over by a caller, is left alone and gives None.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from goodfit.doctor.program import Place
+from goodfit.doctor.source import Change, Edit, Source
+from goodfit.doctor.source_calls import named, set_argument
+from goodfit.doctor.source_networks import class_of
+
+LAYERS = ("Linear", "Conv1d", "Conv2d", "Conv3d", "RNN", "LSTM", "GRU")
+NORMS = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm")
+BEHIND = {"Linear": "LayerNorm", "Conv1d": "BatchNorm1d", "Conv2d": "BatchNorm2d", "Conv3d": "BatchNorm3d"}
+LISTS = ("hidden", "size", "width", "dims", "units", "channels", "layers")  # names that lists of widths bear
+WIDTHS = ("in_features", "out_features", "in_channels", "out_channels", "input_size", "hidden_size", "num_features", "normalized_shape")
+
+
+def widen(file: str, old: int, new: int, owner: str = "Sequential") -> Edit | None:
+    """Hidden layers of `old` units get `new`: the number itself wherever a layer takes or gives it, or the name that holds it.
+
+    The first layer's inputs and the last one's outputs stay. None where `old` is not written as a number, or the same name says an input or an output.
+    """
+    source = Source.read(file)
+    if source is None:
+        return None
+    calls = _layers(source, owner)
+    weighted = [call for call in calls if _kind(source, call) in LAYERS]
+    if not weighted:
+        return None
+    ends = {id(_width(weighted[0], 0)), id(_width(weighted[-1], 1))}
+    kept = {source.code(end) for end in (_width(weighted[0], 0), _width(weighted[-1], 1)) if isinstance(end, ast.Name | ast.Attribute)}
+    changes: list[Change] = []
+    for call in calls:
+        for place in range(2 if _kind(source, call) in LAYERS else 1):
+            given = _width(call, place)
+            if given is None or id(given) in ends:
+                continue
+            held = _constant(source, given)
+            if held is None or held.value != old or source.code(given) in kept:
+                continue
+            changes.append(Change(*source.span(held), str(new)))
+    return source.edit(list(dict.fromkeys(changes)) or _listed(source, old, new))
+
+
+def _listed(source: Source, old: int, new: int) -> list[Change]:
+    """The number in the one list of widths that the file has: by its name, or handed to a function or class of the file."""
+    found: list[ast.List | ast.Tuple] = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(word in source.code(target).lower() for target in targets for word in LISTS) and isinstance(
+                node.value, ast.List | ast.Tuple
+            ):
+                found.append(node.value)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and source.qualified(node.func) == node.func.id:
+            found += [given for given in [*node.args, *(word.value for word in node.keywords)] if isinstance(given, ast.List | ast.Tuple)]
+        elif isinstance(node, ast.arguments):
+            found += [default for default in [*node.defaults, *node.kw_defaults] if isinstance(default, ast.List | ast.Tuple)]
+    fitting = [
+        one
+        for one in found
+        if all(_is_whole(part) for part in one.elts) and any(isinstance(part, ast.Constant) and part.value == old for part in one.elts)
+    ]
+    if len(fitting) != 1:
+        return []
+    return [Change(*source.span(part), str(new)) for part in fitting[0].elts if isinstance(part, ast.Constant) and part.value == old]
+
+
+def _is_whole(part: ast.expr) -> bool:
+    return isinstance(part, ast.Constant) and type(part.value) is int
+
+
+def insert_norms(file: str, owner: str = "Sequential") -> Edit | None:
+    """`nn.Linear(a, b)` -> `nn.Sequential(nn.Linear(a, b), nn.LayerNorm(b))` for every layer but the last of the file's network."""
+    source = Source.read(file)
+    if source is None:
+        return None
+    calls = [call for call in _layers(source, owner) if _kind(source, call) in BEHIND]
+    changes: list[Change] = []
+    for call in calls[:-1]:
+        width = _width(call, 1)
+        if width is None:
+            return None
+        norm, imports = source.spelled(f"torch.nn.{BEHIND[_kind(source, call)]}", call.func)
+        holder, more = source.spelled("torch.nn.Sequential", call.func)
+        start, end = source.span(call)
+        changes += [Change(start, start, f"{holder}("), Change(end, end, f", {norm}({source.code(width)}))"), *imports, *more]
+    return source.edit(changes)
+
+
+def insert_hidden(file: str, units: int, owner: str = "Sequential") -> Edit | None:
+    """The only layer, `nn.Linear(a, b)`, as `nn.Sequential(nn.Linear(a, units), nn.ReLU(), nn.Linear(units, b))`."""
+    source = Source.read(file)
+    calls = [] if source is None else [call for call in _layers(source, owner) if _kind(source, call) == "Linear"]
+    if source is None or len(calls) != 1:
+        return None
+    call = calls[0]
+    taken, made = _width(call, 0), _width(call, 1)
+    if taken is None or made is None:
+        return None
+    linear = source.code(call.func)
+    holder, imports = source.spelled("torch.nn.Sequential", call.func)
+    relu, more = source.spelled("torch.nn.ReLU", call.func)
+    written = f"{holder}({linear}({source.code(taken)}, {units}), {relu}(), {linear}({units}, {source.code(made)}))"
+    return source.edit([Change(*source.span(call), written), *imports, *more])
+
+
+def set_depth(file: str, old: int, new: int) -> Edit | None:
+    """The one number `old` that a name with `layers`, `depth` or `blocks` in it holds, or that a `range` counts layers to, as `new`."""
+    source = Source.read(file)
+    if source is None:
+        return None
+    found = [held for held in _named(source, ("layer", "depth", "block")) if held.value == old]
+    if not found:
+        found = [held for held in _counted(source) if held.value == old]
+    return source.edit([Change(*source.span(found[0]), str(new))]) if len(found) == 1 else None
+
+
+def set_batch(loader: Place | None, file: str | None, old: int, new: int) -> Edit | None:
+    """The batch size of the DataLoader made at a place, else the one number `old` that a name with `batch` in it holds."""
+    if loader is not None:
+        return set_argument(loader, "torch.utils.data.DataLoader", "batch_size", str(new))
+    source = None if file is None else Source.read(file)
+    found = [] if source is None else [held for held in _named(source, ("batch", "bs")) if held.value == old]
+    return source.edit([Change(*source.span(found[0]), str(new))]) if source is not None and len(found) == 1 else None
+
+
+def _layers(source: Source, owner: str) -> list[ast.Call]:
+    """Calls that make layers and norms: of the class, else of the file; in the order in which they are written."""
+    area = class_of(source, owner) or source.tree
+    found = [node for node in ast.walk(area) if isinstance(node, ast.Call) and _kind(source, node)]
+    return sorted(found, key=source.span)
+
+
+def _kind(source: Source, call: ast.Call) -> str:
+    return next((name for name in (*LAYERS, *NORMS) if named(source, call, (f"torch.nn.{name}",))), "")
+
+
+def _width(call: ast.Call, place: int) -> ast.expr | None:
+    """What a layer takes (0) or makes (1), as written."""
+    words = [word.value for word in call.keywords if word.arg in WIDTHS[place::2]] if len(call.args) <= place else []
+    return (
+        call.args[place]
+        if len(call.args) > place and not any(isinstance(given, ast.Starred) for given in call.args)
+        else next(iter(words), None)
+    )
+
+
+def _constant(source: Source, given: ast.expr) -> ast.Constant | None:
+    """The whole number that is written, or that the name that is written holds: assigned once in the file, or the default of an argument."""
+    if isinstance(given, ast.Constant):
+        return given if type(given.value) is int else None
+    last = given.id if isinstance(given, ast.Name) else given.attr if isinstance(given, ast.Attribute) else None
+    found = [held for name, held in _held(source) if name == last]
+    return found[0] if last is not None and len(found) == 1 else None
+
+
+def _named(source: Source, words: tuple[str, ...]) -> list[ast.Constant]:
+    return [held for name, held in _held(source) if any(word in name.lower() for word in words)]
+
+
+def _held(source: Source) -> Iterator[tuple[str, ast.Constant]]:
+    """Names that are given a whole number: by assignment, as a default of a function's argument or a parser's option."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant) and type(node.value.value) is int:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name | ast.Attribute):
+                    yield (target.id if isinstance(target, ast.Name) else target.attr), node.value
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+            for target in node.targets:
+                if isinstance(target, ast.Tuple) and len(target.elts) == len(node.value.elts):
+                    for one, value in zip(target.elts, node.value.elts, strict=True):
+                        if isinstance(one, ast.Name) and isinstance(value, ast.Constant) and type(value.value) is int:
+                            yield one.id, value
+        elif isinstance(node, ast.arguments):
+            given = [*node.posonlyargs, *node.args]
+            for argument, default in [
+                *zip(given[len(given) - len(node.defaults) :], node.defaults, strict=True),
+                *zip(node.kwonlyargs, node.kw_defaults, strict=True),
+            ]:
+                if isinstance(default, ast.Constant) and type(default.value) is int:
+                    yield argument.arg, default
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
+            default = next((word.value for word in node.keywords if word.arg == "default"), None)
+            option = next((one.value for one in reversed(node.args) if isinstance(one, ast.Constant) and isinstance(one.value, str)), None)
+            if option is not None and isinstance(default, ast.Constant) and type(default.value) is int:
+                yield option.lstrip("-").replace("-", "_"), default
+
+
+def _counted(source: Source) -> Iterator[ast.Constant]:
+    """Numbers in `range(n)` of loops and comprehensions that make layers."""
+    for node in ast.walk(source.tree):
+        holders = [node] if isinstance(node, ast.For) else node.generators if isinstance(node, ast.ListComp | ast.GeneratorExp) else []
+        if not holders or not any(isinstance(inner, ast.Call) and _kind(source, inner) for inner in ast.walk(node)):
+            continue
+        for holder in holders:
+            call = holder.iter
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "range" and len(call.args) == 1:
+                stop = call.args[0]
+                if isinstance(stop, ast.Constant) and type(stop.value) is int:
+                    yield stop

@@ -1,0 +1,175 @@
+"""Edits of the loss: its class or function, its reduction, the weights of its classes, what is done to the output and the target first."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from goodfit.doctor.program import Place
+from goodfit.doctor.source import Change, Edit, Source
+from goodfit.doctor.source_calls import argument, around, named
+
+# torch's losses: the class, the function.
+FORMS = {
+    "CrossEntropyLoss": "cross_entropy", "NLLLoss": "nll_loss", "MSELoss": "mse_loss", "L1Loss": "l1_loss", "SmoothL1Loss": "smooth_l1_loss",
+    "HuberLoss": "huber_loss", "BCELoss": "binary_cross_entropy", "BCEWithLogitsLoss": "binary_cross_entropy_with_logits",
+    "KLDivLoss": "kl_div", "PoissonNLLLoss": "poisson_nll_loss", "HingeEmbeddingLoss": "hinge_embedding_loss", "MultiMarginLoss": "multi_margin_loss",
+    "MultiLabelSoftMarginLoss": "multilabel_soft_margin_loss", "MultiLabelMarginLoss": "multilabel_margin_loss", "SoftMarginLoss": "soft_margin_loss",
+    "GaussianNLLLoss": "gaussian_nll_loss", "CosineEmbeddingLoss": "cosine_embedding_loss", "MarginRankingLoss": "margin_ranking_loss",
+    "TripletMarginLoss": "triplet_margin_loss",
+}  # fmt: skip
+_CLASSES = {function: made for made, function in FORMS.items()}
+_STAYS = {"reduction"}  # of a loss's settings, what means the same in another
+
+
+def replace_loss(place: Place, old: str, new: str, output: str = "{}", target: str = "{}") -> Edit | None:
+    """Another loss: `nn.MSELoss()` where it was made, or `F.mse_loss(` where it is called.
+
+    place: where the loss is computed. old, new: functions' or classes' names without their module, `mse_loss` or `MSELoss`. output, target: what is done to the
+    arguments where the loss is computed, such as `{}.squeeze(-1)` or `{}.float()`.
+    """
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    called = loss_call(source, place, old)
+    made = maker(source, place, old)
+    new_function, new_class = FORMS.get(new, new), _CLASSES.get(new, new)
+    changes: list[Change] = []
+    if made is not None:
+        name, imports = source.spelled(f"torch.nn.{new_class}", made.func)
+        changes += [Change(*source.span(made), f"{name}({', '.join(_staying(source, made.keywords))})"), *imports]
+    elif called is not None and named(source, called, (_function(old),)):
+        name, imports = source.spelled(f"torch.nn.functional.{new_function}", called.func)
+        changes += [Change(*source.span(called.func), name), *imports]
+        for word in called.keywords:
+            if word.arg not in _STAYS | {"input", "target"}:
+                return None  # what another loss's setting would mean is not known
+    else:
+        return None
+    if (output, target) != ("{}", "{}"):
+        fitted = None if called is None else _fitted(source, called, output, target)
+        if fitted is None:
+            return None
+        changes += fitted
+    return source.edit(changes)
+
+
+def fit_arguments(place: Place, loss: str, output: str = "{}", target: str = "{}") -> Edit | None:
+    """Something done to the output or the target of a loss before it is computed: `output="{}.squeeze(-1)"`, `target="{}.unsqueeze(1)"`."""
+    source = Source.read(place.file)
+    called = None if source is None else loss_call(source, place, loss)
+    return None if source is None or called is None else source.edit(_fitted(source, called, output, target))
+
+
+def set_loss_argument(place: Place, loss: str, name: str, value: str) -> Edit | None:
+    """A setting of the loss, where it was made or, of a function, where it is called: `reduction`, `"mean"` in quotes."""
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    made = maker(source, place, loss)
+    if made is not None:
+        return source.edit(argument(source, made, f"torch.nn.{_class(loss)}", name, value))
+    called = loss_call(source, place, loss)
+    if called is None or not named(source, called, (_function(loss),)):
+        return None
+    return source.edit(argument(source, called, f"torch.nn.functional.{_function(loss)}", name, value))
+
+
+def mean_for_sum(place: Place) -> Edit | None:
+    """The mean in place of the sum at a place, for a loss written by hand: `((out - y) ** 2).sum()` -> `.mean()`, `torch.sum(e)` -> `torch.mean(e)`.
+
+    None unless exactly one sum over everything stands there.
+    """
+    source = Source.read(place.file)
+    calls = [] if source is None else [call for call in source.calls_at(place) if named(source, call, ("torch.sum",))]
+    if source is None or len(calls) != 1 or calls[0].keywords or not isinstance(calls[0].func, ast.Attribute):
+        return None
+    whole = source.qualified(calls[0].func) == "torch.sum"
+    if len(calls[0].args) != whole:
+        return None  # over one dimension, or Python's own
+    end = source.span(calls[0].func)[1]
+    return source.edit([Change(end - len("sum"), end, "mean")])
+
+
+def weigh_classes(place: Place, loss: str, weights: Sequence[float]) -> Edit | None:
+    """`weight=torch.tensor([...])` of cross-entropy, on the output's device where the call shows it."""
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    called, made = loss_call(source, place, loss), maker(source, place, loss)
+    on = ""
+    if made is None and called is not None and called.args and isinstance(called.args[0], ast.Name):
+        on = f", device={called.args[0].id}.device"
+    tensor, imports = source.spelled("torch.tensor")
+    written = f"{tensor}([{', '.join(repr(float(f'{weight:.4g}')) for weight in weights)}]{on})"
+    call, callee = (made, f"torch.nn.{_class(loss)}") if made is not None else (called, f"torch.nn.functional.{_function(loss)}")
+    changes = None if call is None else argument(source, call, callee, "weight", written)
+    return None if changes is None else source.edit([*changes, *imports])
+
+
+def loss_call(source: Source, place: Place, loss: str) -> ast.Call | None:
+    """The call at a place that computes a loss: the function, a name that was given an instance of the class, or an instance called at once."""
+    calls = [call for call in source.calls_at(place) if len(call.args) + len(call.keywords) >= 2]
+    functions = [call for call in calls if named(source, call, (_function(loss),))]
+    if functions:
+        return functions[0] if len(functions) == 1 else None
+    instances = [call for call in calls if isinstance(call.func, ast.Call) and named(source, call.func, (_class(loss),))]
+    written = {source.code(target) for made in _made(source, loss) for target in _targets(source, made)}
+    written |= {name.removeprefix("self.") for name in written}
+    instances += [call for call in calls if source.code(call.func).removeprefix("self.") in written]
+    if not instances:  # handed to a function under another name: a call of a plain name whose arguments look like those of a loss
+        instances = [call for call in calls if isinstance(call.func, ast.Name | ast.Attribute) and _plays_a_loss(source.code(call.func))]
+    return instances[0] if len(instances) == 1 else None
+
+
+def maker(source: Source, place: Place, loss: str) -> ast.Call | None:
+    """The call that made a loss: at its place, under the name that is called there, or the only one of its class in the file."""
+    if any(named(source, call, (_function(loss),)) for call in source.calls_at(place)):
+        return None
+    made = _made(source, loss)
+    called = [source.code(call.func) for call in source.calls_at(place)]
+    here = [one for one in made if one.lineno == place.line or any(source.code(target) in called for target in _targets(source, one))]
+    found = here or made
+    return found[0] if len(found) == 1 else None
+
+
+def _made(source: Source, loss: str) -> list[ast.Call]:
+    return [node for node in ast.walk(source.tree) if isinstance(node, ast.Call) and named(source, node, (_class(loss),))]
+
+
+def _targets(source: Source, made: ast.Call) -> list[ast.expr]:
+    """What the call's result is assigned to."""
+    statement = source.statement_of(made)
+    if isinstance(statement, ast.Assign):
+        return statement.targets
+    return [statement.target] if isinstance(statement, ast.AnnAssign) else []
+
+
+def _plays_a_loss(written: str) -> bool:
+    last = written.rpartition(".")[2].lower()
+    return "loss" in last or "criterion" in last or last in ("crit", "objective", "cost")
+
+
+def _fitted(source: Source, call: ast.Call, output: str, target: str) -> list[Change] | None:
+    words = {word.arg: word.value for word in call.keywords}
+    changes = []
+    for position, name, template in ((0, "input", output), (1, "target", target)):
+        given = call.args[position] if position < len(call.args) else words.get(name)
+        if template == "{}":
+            continue
+        if given is None or isinstance(given, ast.Starred):
+            return None
+        changes += around(source, given, template)
+    return changes
+
+
+def _staying(source: Source, keywords: Sequence[ast.keyword]) -> list[str]:
+    return [source.code(word) for word in keywords if word.arg in _STAYS]
+
+
+def _function(loss: str) -> str:
+    return FORMS.get(loss, loss)
+
+
+def _class(loss: str) -> str:
+    return _CLASSES.get(loss, loss)
