@@ -404,7 +404,7 @@ def _initialises(source: Source, statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = source.code(statement.targets[0])
         return target.endswith((".weight.data", ".bias.data")) or (
-            target.endswith(".weight") and "Parameter(" in source.code(statement.value)
+            target.endswith(".weight") and target != "self.weight" and "Parameter(" in source.code(statement.value)
         )
     if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
         return False
