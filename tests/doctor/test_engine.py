@@ -116,6 +116,16 @@ def test_gradients_that_are_never_cleared_are_found_and_the_gain_is_measured() -
     json.dumps(found.to_json())
 
 
+def test_two_faults_that_hide_each_other_are_found_together() -> None:
+    """Scaled inputs do not help at this rate, nor does another rate with these inputs."""
+    scale, middle = torch.tensor([40.0, 900.0]), torch.tensor([1200.0, 5000.0])
+    (x, y), (held, wanted) = rings(600), rings(400, seed=1)
+    program = plain(mlp(2, 3), x * scale + middle, y, epochs=20, kind=torch.optim.Adam, lr=1.0, held=(held * scale + middle, wanted))
+    found = examine_program(program, seconds=30)
+    assert [one.code for one in found.findings] == ["data.inputs-unscaled", "optim.rate-high"]
+    assert found.examined["repaired"] > 0.8
+
+
 def test_the_same_seed_gives_the_same_findings() -> None:
     x, y = rings(300)
     told = []

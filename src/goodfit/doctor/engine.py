@@ -3,7 +3,8 @@
 1. The program is read as rows (`supervised`), its first copy run as it is, its references fitted.
 2. Each fault looks at its signal. Suspicions that a good outcome acquits are dropped where the outcome is good.
 3. In the order of their strength they are tried; the proven one with the largest gain is a finding, and its remedy stays for what follows.
-4. That repeats until nothing is proven or the reference is reached, within the time.
+4. Where nothing is proven alone, the strong suspicions are tried again with the rate at its best: two faults may hide each other.
+5. That repeats until nothing is proven or the reference is reached, within the time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ from goodfit.doctor.case import PRACTICE_MARGIN, SEEDS, Case, Proof, Suspicion
 from goodfit.doctor.examination import Examination, Verdict
 from goodfit.doctor.faults.catalogue import FAULTS, UNLEARNABLE
 from goodfit.doctor.program import Program
+from goodfit.doctor.rates import at_best_rates, margin, remedied
 from goodfit.doctor.short import Setup
 from goodfit.doctor.supervised import NotSupervised, Supervised, supervised
 
@@ -33,6 +36,9 @@ SMALL = 0.005  # seconds of an update below which a second thread costs more tha
 STRONG = 0.6  # strength of a signal that few healthy programs show
 SETTLED = 0.85  # of what was to be gained
 GOOD = 0.02  # of skill below the references at which an outcome is not called bad
+TUNING = "optim."  # one of these is named: rate, length, batch and optimiser make up for each other, and a second one only tunes what the first left
+RATES = frozenset({"optim.rate-high", "optim.rate-low"})
+MENDED = 0.06  # the same once something was repaired: what is left then is often no more than tuning brings to sound programs
 
 Progress = Callable[[str], None]
 
@@ -87,18 +93,31 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
     for _ in range(MOST_ROUNDS):
         bad = is_bad(case)
         proofs: list[tuple[Suspicion, Proof]] = []
-        for suspicion in _suspicions(case, say):
-            if suspicion.code in named or (not bad and not (suspicion.certain or suspicion.always)):
-                continue
+        tuned = {one for one in named if one.startswith(TUNING)}
+        suspicions = [
+            one
+            for one in _suspicions(case, say)
+            if one.code not in named and (bad or one.certain or one.always) and not (tuned and one.code.startswith(TUNING))
+        ]
+        strong = [one for one in suspicions if one.certain or one.strength >= STRONG]
+        rated = bad and any(one.code in RATES for one in strong)  # then the rate and another fault are tried at once before what is weak
+        together = False
+        for suspicion in suspicions:
             if case.left <= 0:
                 case.not_seen.append("The time was over before every suspicion could be tried.")
                 break
+            if rated and not together and not proofs and suspicion not in strong:
+                together, proofs = True, _together(case, strong, say)
+                if proofs:
+                    break
             say(suspicion.code)
             proof = case.best(suspicion)
             if proof is not None:
                 proofs.append((suspicion, proof))
                 if _settles(case, suspicion, proof):
                     break
+        if not proofs and bad and not together:
+            proofs = _together(case, strong, say)
         if not proofs:
             break
         if named:  # something was repaired, and it helped: there is a signal
@@ -127,6 +146,24 @@ def _settles(case: Case, suspicion: Suspicion, proof: Proof) -> bool:
         return False
     level = case.level(proof.after, suspicion.on)
     return proof.gain.share >= SETTLED or (level is not None and level >= case.references.best > 0 and proof.gain.share >= NEARLY * SETTLED)
+
+
+def _together(case: Case, suspicions: list[Suspicion], say: Progress) -> list[tuple[Suspicion, Proof]]:
+    """The first of these suspicions whose remedy helps once the rate is at its best too, and more than that rate alone. What is accepted is the remedy: the rate is found next."""
+    for suspicion in suspicions:
+        for remedy in suspicion.remedies:
+            if case.left <= 0:
+                return []
+            say(f"{suspicion.code}, and the rate")
+            try:
+                proof = at_best_rates(case, remedy, replace(suspicion, margin=max(suspicion.margin or 0.0, margin(case))))
+            except Exception as error:  # a fault in one probe costs that probe only, and is said
+                case.not_seen.append(f"{suspicion.code}: {error}")
+                continue
+            if proof is not None:
+                showed = f"{proof.showed}, both with the rate that is best for it"
+                return [(suspicion, replace(proof, showed=showed, setup=remedied(case, remedy, suspicion.code)))]
+    return []
 
 
 def _first(proofs: list[tuple[Suspicion, Proof]]) -> tuple[Suspicion, Proof]:
@@ -164,7 +201,12 @@ def is_bad(case: Case) -> bool:
     if level is None:
         stands = len(outcome.losses) > 1 and outcome.losses[-1] > 0.9 * outcome.losses[0]
         return stands or (case.setup is case.first and case.practice is not None)
-    if level < POOR or level < case.references.best - max(GOOD, 2 * case.references.error):
+    slack = GOOD
+    if case.setup is not case.first:
+        slack, begun = MENDED, case.level([case.outcome(case.first)])
+        if begun is not None and level - begun >= SETTLED * (1 - begun):
+            return False
+    if level < POOR or level < case.references.best - max(slack, 2 * case.references.error):
         return True
     return level < 1 - PRACTICE_MARGIN and case.setup is case.first and case.practice is not None
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from goodfit.doctor.case import Case, Remedy, Suspicion
 from goodfit.doctor.program import Data, Part, tensors_of
 from goodfit.doctor.replay import Copies, run_tape
-from goodfit.doctor.short import Setup
+from goodfit.doctor.short import Setup, entered, fresh
 
 CODE = "model.input-ignored"
 SHAKEN = 0.1  # spread of what is added to every weight; enough that no zero and no symmetry stays
@@ -59,13 +59,15 @@ def suspect(case: Case) -> Suspicion | None:
 
 def _answer(case: Case, copies: Copies, data: list[Tensor]) -> Any:
     meeting = case.view.meeting
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), entered(case.setup):
         torch.manual_seed(0)
         return run_tape(case.view.tape, copies, data, until=meeting.output if meeting else None)
 
 
 def _shaken(case: Case, seed: int) -> Copies:
-    copies = Copies(case.program.networks, case.program.loose)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        copies = fresh(case.view, case.setup)
     copies.set_modes(case.view.tape, False)
     with torch.no_grad():
         for weight in copies.parameters():
