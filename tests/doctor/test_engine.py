@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tests.doctor.made import blobs, mlp, plain, rings
 from torch import nn
 
@@ -123,6 +124,17 @@ def test_two_faults_that_hide_each_other_are_found_together() -> None:
     program = plain(mlp(2, 3), x * scale + middle, y, epochs=20, kind=torch.optim.Adam, lr=1.0, held=(held * scale + middle, wanted))
     found = examine_program(program, seconds=30)
     assert [one.code for one in found.findings] == ["data.inputs-unscaled", "optim.rate-high"]
+    assert found.examined["repaired"] > 0.8
+
+
+def test_two_exact_faults_that_hide_each_other_are_found_together() -> None:
+    """Numbers that are spread over all targets teach the mean only, and nothing is taught where gradients are set to nothing before each step."""
+    (x, _), (held, _) = rings(600), rings(400, seed=1)
+    program = plain(
+        mlp(2, 1), x, x.norm(dim=1), F.mse_loss, epochs=20, kind=torch.optim.Adam, lr=0.01, events=("backward", "zero", "update"), held=(held, held.norm(dim=1))
+    )  # fmt: skip
+    found = examine_program(program, seconds=30)
+    assert {one.code for one in found.findings} == {"loss.broadcast", "loop.no-step"}
     assert found.examined["repaired"] > 0.8
 
 

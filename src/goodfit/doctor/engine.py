@@ -3,12 +3,13 @@
 1. The program is read as rows (`supervised`), its first copy run as it is, its references fitted.
 2. Each fault looks at its signal. Suspicions that a good outcome acquits are dropped where the outcome is good.
 3. In the order of their strength they are tried; the proven one with the largest gain is a finding, and its remedy stays for what follows.
-4. Where nothing is proven alone, the strong suspicions are tried again with the rate at its best: two faults may hide each other.
+4. Where nothing is proven alone, the exact suspicions are tried two by two, and the strong ones with the rate at its best: two faults may hide each other.
 5. That repeats until nothing is proven or the reference is reached, within the time.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 
 from goodfit.base.records import Finding
-from goodfit.doctor.case import PRACTICE_MARGIN, SEEDS, Case, Proof, Suspicion
+from goodfit.doctor.case import MARGIN, PRACTICE_MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
 from goodfit.doctor.examination import Examination, Verdict
 from goodfit.doctor.faults.catalogue import FAULTS, UNLEARNABLE
 from goodfit.doctor.program import Program
@@ -36,6 +37,7 @@ SMALL = 0.005  # seconds of an update below which a second thread costs more tha
 STRONG = 0.6  # strength of a signal that few healthy programs show
 SETTLED = 0.85  # of what was to be gained
 GOOD = 0.02  # of skill below the references at which an outcome is not called bad
+MOST_PAIRED = 3  # exact suspicions that are tried two by two
 TUNING = "optim."  # one of these is named: rate, length, batch and optimiser make up for each other, and a second one only tunes what the first left
 RATES = frozenset({"optim.rate-high", "optim.rate-low"})
 MENDED = 0.06  # the same once something was repaired: what is left then is often no more than tuning brings to sound programs
@@ -149,21 +151,40 @@ def _settles(case: Case, suspicion: Suspicion, proof: Proof) -> bool:
 
 
 def _together(case: Case, suspicions: list[Suspicion], say: Progress) -> list[tuple[Suspicion, Proof]]:
-    """The first of these suspicions whose remedy helps once the rate is at its best too, and more than that rate alone. What is accepted is the remedy: the rate is found next."""
+    """The first of these suspicions whose remedy helps once that of another exact one is made too, or once the rate is at its best, and more than that rate alone.
+
+    None helped alone. What is accepted is the first remedy: the other, or the rate, is found next.
+    """
+    exact = [one for one in suspicions if one.certain and one.remedies]
+    for suspicion, other in itertools.combinations(exact[:MOST_PAIRED], 2):
+        first, second = suspicion.remedies[0], other.remedies[0]
+        both = replace(first, change=lambda setup, first=first, second=second: second.change(first.change(setup)))  # type: ignore[misc]
+        say(f"{suspicion.code} and {other.code}")
+        proof = _tried(case, suspicion, lambda both=both, suspicion=suspicion: case.duel(replace(suspicion, margin=MARGIN), both))  # type: ignore[misc]
+        if proof is not None:
+            return [_accepted(case, suspicion, first, proof, f"together with the remedy of {other.code}")]
     for suspicion in suspicions:
         for remedy in suspicion.remedies:
-            if case.left <= 0:
-                return []
             say(f"{suspicion.code}, and the rate")
-            try:
-                proof = at_best_rates(case, remedy, replace(suspicion, margin=max(suspicion.margin or 0.0, margin(case))))
-            except Exception as error:  # a fault in one probe costs that probe only, and is said
-                case.not_seen.append(f"{suspicion.code}: {error}")
-                continue
+            wanted = replace(suspicion, margin=max(suspicion.margin or 0.0, margin(case)))
+            proof = _tried(case, suspicion, lambda remedy=remedy, wanted=wanted: at_best_rates(case, remedy, wanted))  # type: ignore[misc]
             if proof is not None:
-                showed = f"{proof.showed}, both with the rate that is best for it"
-                return [(suspicion, replace(proof, showed=showed, setup=remedied(case, remedy, suspicion.code)))]
+                return [_accepted(case, suspicion, remedy, proof, "both with the rate that is best for it")]
     return []
+
+
+def _accepted(case: Case, suspicion: Suspicion, remedy: Remedy, proof: Proof, how: str) -> tuple[Suspicion, Proof]:
+    return suspicion, replace(proof, showed=f"{proof.showed}, {how}", remedy=remedy, setup=remedied(case, remedy, suspicion.code))
+
+
+def _tried(case: Case, suspicion: Suspicion, probe: Callable[[], Proof | None]) -> Proof | None:
+    if case.left <= 0:
+        return None
+    try:
+        return probe()
+    except Exception as error:  # a fault in one probe costs that probe only, and is said
+        case.not_seen.append(f"{suspicion.code}: {error}")
+        return None
 
 
 def _first(proofs: list[tuple[Suspicion, Proof]]) -> tuple[Suspicion, Proof]:

@@ -2,6 +2,7 @@
 
 The signal is exact: other rows' inputs give the very same answers, for weights moved at random (so that a last layer of zeros is not mistaken for it), and
 no rectifier is dead altogether (`activation.dead`). Columns count as ignored where the gradient at them is 0 for every row of a batch and is not at others.
+A whole input that is handed over and not used is looked into however well the rest does.
 Proof: a way from the ignored inputs to the head, of one hidden layer and trained along with the rest, must gain on rows held back; inputs that say nothing about the target
 are left aside rightly. Source: the wiring bugs of Humbatova et al. 2020 (missing or wrong connections between layers).
 """
@@ -46,6 +47,7 @@ def suspect(case: Case) -> Suspicion | None:
             f"The network's answers do not depend on {names}.",
             {"inputs": len(numbers), "ignored": len(ignored)},
             certain=whole,
+            always=True,
         )
     columns = _columns(case, numbers[0])
     if columns is None:
@@ -115,7 +117,7 @@ def _columns(case: Case, number: int) -> Tensor | None:
 
 
 def _suspicion(
-    case: Case, number: int, columns: Tensor | None, message: str, evidence: dict[str, Any], *, certain: bool
+    case: Case, number: int, columns: Tensor | None, message: str, evidence: dict[str, Any], *, certain: bool, always: bool = False
 ) -> Suspicion | None:
     surgery = _way(case, number, columns)
     if surgery is None:
@@ -125,7 +127,7 @@ def _suspicion(
         return replace(setup, name="with a way from the inputs to the head", surgery=(*setup.surgery, surgery))
 
     return Suspicion(
-        CODE, 0.95 if certain else 0.4, evidence, (Remedy("Use the input in forward: follow it from the argument to what is returned.", change),), certain=certain,
+        CODE, 0.95 if certain else 0.4, evidence, (Remedy("Use the input in forward: follow it from the argument to what is returned.", change),), certain=certain, always=always,
         would_have="no gain by a way from the ignored inputs to the head", message=message,
     )  # fmt: skip
 
