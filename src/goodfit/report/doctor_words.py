@@ -151,7 +151,7 @@ def said(text: Any) -> str:
 
 def _score(score: Any) -> str | None:
     if isinstance(score, dict):
-        return value(score, 120)
+        return value(score, 120) if score else None
     return number(score) if is_number(score) else clip(score, 120) if isinstance(score, str) else None
 
 
