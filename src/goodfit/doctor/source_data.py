@@ -34,6 +34,18 @@ def scale_inputs(model: Place, middle: Sequence[float], spread: Sequence[float],
     return source.edit(source.after(statement, line))
 
 
+def blank_columns(model: Place, columns: Sequence[int]) -> Edit | None:
+    """A line below the one that makes the network: these columns of its first input, [rows, columns], are 0 in every call, so that nothing is learned from them."""
+    source = Source.read(model.file)
+    name = None if source is None else assigned(source, model)
+    statement = None if source is None else next(iter(source.statements_at(model.line)), None)
+    if source is None or name is None or statement is None or not columns:
+        return None
+    x = "given[0]"
+    line = f"{name}.register_forward_pre_hook(lambda module, given: ({x}.index_fill(-1, {x}.new_tensor({list(columns)}).long(), 0), *given[1:]))"
+    return source.edit(source.after(statement, line))
+
+
 def scale_targets(model: Place, computed: Place, loss: str, middle: float, spread: float) -> Edit | None:
     """The network answers in the targets' own units, and the loss sees both standardised, so that its size and the answers' are near 1.
 
