@@ -19,6 +19,7 @@ from goodfit.doctor import source_losses
 from goodfit.doctor.case import ERRORS, SEEDS, Case, Gain, Proof, Remedy, Suspicion
 from goodfit.doctor.short import Outcome, Setup
 from goodfit.doctor.supervised import Supervised
+from goodfit.doctor.task import Answers
 
 CODE = "data.imbalance"
 RARE = 0.3  # of the share that each class would have: 15 of 100 rows with two classes, 3 with ten
@@ -126,10 +127,21 @@ def _probe(case: Case) -> Proof | None:
     remedy = Remedy(
         "Weigh the classes in the loss by how rare they are, or draw the rare ones more often.", change, lambda: _edit(case, taught)
     )
+    kept = replace(setup, answers=evenly_judged(view, judged))  # from here on each class counts the same
     return Proof(
         gain, f"balanced skill {reached:.3f} as it is and {reached + value:.3f} with every class shown as often",
-        remedy, setup, tuple(before), tuple(after), severity="warning",
+        remedy, kept, tuple(before), tuple(after), severity="warning",
     )  # fmt: skip
+
+
+def evenly_judged(view: Supervised, judged: Tensor) -> Answers:
+    """The program's answers with points for a right one by how rare its class is among the judged rows."""
+    share = torch.bincount(judged).double() / len(judged)
+    present = int((share > 0).sum())
+    weights = torch.where(share > 0, 1 / (share * present).clamp_min(1e-9), torch.zeros_like(share)).float()
+    if len(weights) < 2:
+        return view.answers
+    return replace(view.answers, weights=weights, base=1 / present)
 
 
 def _edit(case: Case, taught: Tensor) -> Any:
