@@ -65,6 +65,7 @@ CONTRADICTED = (
     0.5  # share of inputs with several targets: noise that is drawn anew each epoch reaches that in many epochs, but is learned from
 )
 RENAMED = 0.2  # of all judged rows that other names for the classes put right
+AS_TAUGHT = 0.7  # of the score on training rows that judged ones must reach under those names: rows of another kind fit under no names
 MESSAGE = "The targets are not those of the inputs: "
 
 
@@ -185,8 +186,9 @@ def renamed(case: Case) -> Suspicion | None:
     if judged is None or told is None:
         return None
     names = _names(told, judged)
-    moved = float((names[told] == judged).double().mean() - (told == judged).double().mean())
-    if moved < RENAMED:
+    right = float((names[told] == judged).double().mean())
+    moved = right - float((told == judged).double().mean())
+    if moved < RENAMED or right < AS_TAUGHT * float(outcome.trained.mean()):
         return None
     return Suspicion(
         CODE, 0.9, {"judged_rows_put_right": round(moved, 3)}, certain=True, always=True, probe=_renamed,
