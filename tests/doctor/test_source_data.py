@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from tests.doctor.written import Written
 
-from goodfit.doctor.source_data import blank_columns
+from goodfit.doctor.source_data import blank_columns, train_on_most
 
 TEXT = """
 import torch
@@ -37,3 +37,14 @@ def test_columns_are_blanked_in_every_call(tmp_path: Path) -> None:
 def test_a_network_without_a_name_is_left_alone(tmp_path: Path) -> None:
     written = Written(tmp_path, "import torch\ntrain(torch.nn.Linear(4, 2))\n")
     assert blank_columns(written.at("Linear"), [1]) is None
+
+
+def test_a_larger_share_to_train_on(tmp_path: Path) -> None:
+    written = Written(
+        tmp_path, "from sklearn.model_selection import train_test_split\na, b = train_test_split(x, train_size=50, random_state=0)\n"
+    )
+    assert written.lines(train_on_most(written.at("train_size")))[1] == "a, b = train_test_split(x, train_size=0.75, random_state=0)"
+    written = Written(tmp_path, "a, b = train_test_split(x, test_size=0.97)\n")
+    assert written.lines(train_on_most(written.at("test_size")))[1] == "a, b = train_test_split(x, test_size=0.25)"
+    written = Written(tmp_path, "a, b = train_test_split(x, train_size=n)\n")
+    assert train_on_most(written.at("train_size")) is None

@@ -85,6 +85,18 @@ def balanced(outcome: Outcome, classes: Tensor) -> tuple[float, float]:
     return (mean - 1 / len(parts)) / room, error / room
 
 
+def apart(before: Outcome, after: Outcome, classes: Tensor) -> tuple[float, float]:
+    """How much higher the balanced skill is after, and its standard error from the rows, each of which is compared with itself."""
+    if before.held is None or after.held is None or not len(before.held) == len(after.held) == len(classes):
+        return math.nan, math.nan
+    gained = (after.held - before.held).double()
+    parts = [part for one in classes.unique() if len(part := gained[classes == one]) >= FEWEST]
+    if len(parts) < 2:
+        return math.nan, math.nan
+    room = len(parts) - 1  # of the sum over the classes: guessing is right for one of them
+    return sum(float(part.mean()) for part in parts) / room, math.sqrt(sum(float(part.var()) / len(part) for part in parts)) / room
+
+
 def evened(view: Supervised, taught: Tensor) -> Tensor:
     """The training rows with those of rare classes several times."""
     counts = torch.bincount(taught)
@@ -112,9 +124,9 @@ def _probe(case: Case) -> Proof | None:
             break
         before.append(case.outcome(seed=seed))
         after.append(case.outcome(setup, seed))
-        low, high = balanced(before[-1], judged), balanced(after[-1], judged)
-        each.append(high[0] - low[0])
-        errors.append(math.hypot(low[1], high[1]))
+        value, error = apart(before[-1], after[-1], judged)
+        each.append(value)
+        errors.append(error)
         if not each[-1] >= MARGIN:
             return None
     value = statistics.fmean(each)

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from goodfit.doctor.case import MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
 from goodfit.doctor.faults.data_imbalance import codes
-from goodfit.doctor.pairing import Pairing, complete, contradicted, judged_alone, nothing_found, other_pairings
+from goodfit.doctor.faults.data_shift import NEVER_TAUGHT, never_taught
+from goodfit.doctor.pairing import Pairing, complete, contradicted, judged_alone, learned_alone, nothing_found, other_pairings
 from goodfit.doctor.program import Backward, Part, Tape, Value, tensors_of
 from goodfit.doctor.replay import run_tape
 from goodfit.doctor.rows import Slot
@@ -264,7 +265,10 @@ def broken(case: Case) -> Suspicion | None:
     level = case.level([case.outcome()])
     if level is not None and level > 0.2:
         return None  # a network that learns it: it only is too hard for the simple ones
-    lost = contradicted(view)
+    if not view.carved and never_taught(case, view.held) >= NEVER_TAUGHT:
+        return None  # nothing that was taught can tell these rows: another split, not another pairing
+    intact = not view.carved and learned_alone(case)  # the fault is on the judged side, if it is one of the targets at all
+    lost = 0.0 if intact else contradicted(view)
     if lost >= CONTRADICTED:
         return Suspicion(
             CODE, 0.95, {"inputs_with_several_targets": round(lost, 3)}, certain=True, always=True,
@@ -279,6 +283,8 @@ def broken(case: Case) -> Suspicion | None:
             probe=lambda one: _taught(one, pairing, Remedy(words, lambda setup: setup), MARGIN),
             would_have="nothing learned from another pairing either", message=MESSAGE + f"with {pairing.words} they can be learned.",
         )  # fmt: skip
+    if intact:
+        return None
     alone = judged_alone(case)
     if alone is not None:
         return Suspicion(

@@ -173,17 +173,18 @@ def changed_columns(case: Case, judged: Tensor) -> Tensor:
     inputs = view.inputs()
     if len(inputs) != 1 or view.pool is None or view.tape.data[inputs[0]].dim() != 2:
         return none
-    sides = []
+    samples = []
     for rows in (view.trained, judged):
         some = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:500]]
         found = view.features(some)
         if found is None or found.shape[1] > 500 or found.shape[1] < 2:
             return none
-        sides.append(found.detach().cpu().double())
-    grid = torch.cat(sides).quantile(torch.linspace(0.05, 0.95, 19, dtype=torch.float64), dim=0)  # [19, F]
-    below = [(side.unsqueeze(1) <= grid).double().mean(0) for side in sides]
+        samples.append(found.detach().cpu().double())
+    grid = torch.cat(samples).quantile(torch.linspace(0.05, 0.95, 19, dtype=torch.float64), dim=0)  # [19, F]
+    below = [(side.unsqueeze(1) <= grid).double().mean(0) for side in samples]
     apart = (below[0] - below[1]).abs().amax(0)  # [F] the statistic of Kolmogorov and Smirnov, on a grid
-    far = (apart >= CHANGED).nonzero().flatten()
+    chance = 2.0 * sum(1 / len(side) for side in samples) ** 0.5  # of the same statistic, once in a thousand columns
+    far = (apart >= max(CHANGED, chance)).nonzero().flatten()
     return far[apart[far].argsort(descending=True)][:MOST_CHANGED].sort().values if len(far) <= MOST_CHANGED else none
 
 
@@ -196,8 +197,8 @@ def told_apart(case: Case, judged: Tensor) -> float:
     view = case.view
     count = min(len(view.trained), len(judged), 400)
     generator = torch.Generator().manual_seed(0)
-    sides = [rows[torch.randperm(len(rows), generator=generator)[:count]] for rows in (view.trained, judged)]
-    both = view.features(torch.cat(sides))
+    samples = [rows[torch.randperm(len(rows), generator=generator)[:count]] for rows in (view.trained, judged)]
+    both = view.features(torch.cat(samples))
     if both is None or both.shape[1] > 2000:
         return 0.5
     x = StandardScaler().fit_transform(np.nan_to_num(both.cpu().double().numpy()).clip(-1e12, 1e12))
