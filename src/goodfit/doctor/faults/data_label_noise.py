@@ -9,6 +9,7 @@ Source: Northcutt, Jiang, Chuang, Confident Learning (2021), for the choice of r
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from goodfit.doctor.case import SEEDS, Case, Proof, Remedy, Suspicion
 from goodfit.doctor.pairing import QUICK
 from goodfit.doctor.references import out_of_fold, told
 from goodfit.doctor.short import Outcome, Setup
+from goodfit.doctor.task import Kind
 
 CODE = "data.label-noise"
 GAP = 0.1  # of skill between training and held rows: with less, nothing was learned by heart
@@ -147,37 +149,43 @@ def _probe(case: Case) -> Proof | None:
     return replace(other, showed=f"{proof.showed}; {other.showed}", facts=proof.facts)
 
 
-def _bearing(case: Case, words: str) -> Remedy | None:
-    """A loss that is bounded for a row, or grows less with its error, in place of the program's: it can be written into the program, as which labels are wrong cannot."""
-    view = case.view
-    assert view.meeting is not None
-    place = case.program.places.get("loss")
-    target = view.tape.data[view.meeting.target]
-    if case.setup.loss is not None or place is None:
-        return None
-    if view.meeting.loss == "cross_entropy" and view.kind == "classes" and target.dim() == 1:
-        new, output, said, loss = (
-            "nll_loss",
-            "{}.softmax(1).clamp(min=1e-6).pow(0.7)",
-            "generalised cross-entropy, Zhang and Sabuncu 2018",
-            generalised,
-        )
-    elif view.meeting.loss == "mse_loss" and view.kind == "regression":
-        new, output, said, loss = "l1_loss", "{}", "the absolute error", absolute
-    else:
-        return None
-    old = view.meeting.loss
-    return Remedy(
-        f"{words} ({said}).", lambda setup: replace(setup, name="with a loss that bears wrong labels", loss=loss),
-        lambda: source_losses.replace_loss(place, old, new, output=output), fair=False,
-    )  # fmt: skip
-
-
 def generalised(answer: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of logits [B, C] whose value for a row is bounded: (1 - p**0.7) / 0.7 of the label's probability p, up to a constant and a factor."""
     return nn.functional.nll_loss(answer.softmax(1).clamp(min=1e-6).pow(0.7), target)
 
 
+def of_probability(answer: Tensor, target: Tensor) -> Tensor:
+    """The mean absolute error of a logit's probability."""
+    return nn.functional.l1_loss(answer.sigmoid(), target)
+
+
 def absolute(answer: Tensor, target: Tensor) -> Tensor:
     """The mean absolute error."""
     return nn.functional.l1_loss(answer, target)
+
+
+# By the program's loss: the kind of answers, the function in its place, what is done to the answer before, the loss itself and its name.
+BEARING: dict[str, tuple[Kind, str, str, Callable[[Tensor, Tensor], Tensor], str]] = {
+    "cross_entropy": (
+        "classes", "nll_loss", "{}.softmax(1).clamp(min=1e-6).pow(0.7)", generalised, "generalised cross-entropy, Zhang and Sabuncu 2018",
+    ),
+    "binary_cross_entropy_with_logits": (
+        "binary", "l1_loss", "{}.sigmoid()", of_probability, "the absolute error of the probability, Ghosh, Kumar and Sastry 2017",
+    ),
+    "mse_loss": ("regression", "l1_loss", "{}", absolute, "the absolute error"),
+}  # fmt: skip
+
+
+def _bearing(case: Case, words: str) -> Remedy | None:
+    """A loss that is bounded for a row, or grows less with its error, in place of the program's: it can be written into the program, as which labels are wrong cannot."""
+    meeting, place = case.view.meeting, case.program.places.get("loss")
+    assert meeting is not None
+    if case.setup.loss is not None or place is None or meeting.loss not in BEARING:
+        return None
+    kind, new, output, loss, said = BEARING[meeting.loss]
+    if case.view.kind != kind or (kind == "classes" and case.view.tape.data[meeting.target].dim() != 1):
+        return None
+    return Remedy(
+        f"{words} ({said}).", lambda setup: replace(setup, name="with a loss that bears wrong labels", loss=loss),
+        lambda: source_losses.replace_loss(place, meeting.loss, new, output=output), fair=False,
+    )  # fmt: skip

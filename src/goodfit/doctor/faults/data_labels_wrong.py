@@ -66,6 +66,7 @@ CONTRADICTED = (
     0.5  # share of inputs with several targets: noise that is drawn anew each epoch reaches that in many epochs, but is learned from
 )
 RENAMED = 0.2  # of all judged rows that other names for the classes put right
+MOSTLY = 0.5  # of the judged rows with a class that was never taught: so it is where other classes are judged, not where they are numbered otherwise
 AS_TAUGHT = 0.7  # of the score on training rows that judged ones must reach under those names: rows of another kind fit under no names
 MESSAGE = "The targets are not those of the inputs: "
 
@@ -184,7 +185,7 @@ def renamed(case: Case) -> Suspicion | None:
     if float(outcome.trained.mean()) - float(outcome.held.mean()) < RENAMED or outcome.copies is None:
         return None
     judged, told = codes(view, view.held), _told(view, outcome, view.held)
-    if judged is None or told is None:
+    if judged is None or told is None or never_taught(case, view.held) > MOSTLY:
         return None
     names = _names(told, judged)
     right = float((names[told] == judged).double().mean())
