@@ -30,6 +30,7 @@ NEVER_TAUGHT = 0.1  # share of the judged rows whose class (or range of values) 
 APART = 2.0  # spreads between the means of most features, or this factor squared between their spreads: another scale, not another sample
 CHANGED, MOST_CHANGED = 0.3, 3  # distance of two distributions, beyond chance from 100 rows each; columns: more have changed as a whole
 TOLD = 0.8  # of the pairs (one row of each side) that a classifier orders rightly: 0.5 is chance
+FEWEST_TOLD = 60  # rows of each side, of which half are fitted on: with fewer, chance orders four of five pairs once in a thousand times
 MUCH = 0.1  # of skill that a mixed split must gain before the split is called wrong
 GROSS = 0.2  # of skill, from where it is more than a remark that the world differs: a fifth of all there is to learn is lost
 WIDE = 0.3  # of skill between training and judged rows from where a split is tried though the outcome is no worse than a simple learner's
@@ -98,12 +99,14 @@ def _other_layout(case: Case, judged: Tensor) -> Suspicion | None:
     outcome = case.outcome()
     if _gap(case, judged) < MISREAD or outcome.copies is None:
         return None
+    own, _ = score(case.view, case.setup, outcome.copies, judged)
+    if own is None:
+        return None
     found = None
     best = MISREAD
     for words, prepare in layouts(case, judged):
         points, _ = score(case.view, replace(case.setup, prepare=_before(prepare, case.setup)), outcome.copies, judged)
-        own, _ = score(case.view, case.setup, outcome.copies, judged)
-        if points is None or own is None:
+        if points is None or len(points) != len(own):
             return None
         gained = float(points.mean() - own.mean()) / max(1 - case.view.answers.base, 1e-6)
         if gained >= best:
@@ -199,7 +202,7 @@ def told_apart(case: Case, judged: Tensor) -> float:
     generator = torch.Generator().manual_seed(0)
     samples = [rows[torch.randperm(len(rows), generator=generator)[:count]] for rows in (view.trained, judged)]
     both = view.features(torch.cat(samples))
-    if both is None or both.shape[1] > 2000:
+    if count < FEWEST_TOLD or both is None or both.shape[1] > 2000:
         return 0.5
     x = StandardScaler().fit_transform(np.nan_to_num(both.cpu().double().numpy()).clip(-1e12, 1e12))
     y = np.repeat([0, 1], count)
