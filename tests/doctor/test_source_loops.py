@@ -216,8 +216,10 @@ def test_more_epochs_through_a_function(tmp_path: Path) -> None:
     text = "def one(d):\n    for x in d:\n        o.step()\nfor epoch in range(3):\n    one(d)\n"
     written = Written(tmp_path, text)
     assert written.after(multiply_epochs(written.at("o.step"), 4, ())) == text.replace("range(3)", "range(12)")
+    assert written.after(multiply_epochs(written.at("o.step"), 0.4, ())) == text.replace("range(3)", "range(1)")
     written = Written(tmp_path, "def fit(n, epochs=3):\n    for e in range(epochs):\n        o.step()\nfit(1)\nfit(2, 7)\n")
     assert written.lines(multiply_epochs(written.at("o.step"), 4, ()))[1] == "    for e in range(4 * epochs):"
+    assert written.lines(multiply_epochs(written.at("o.step"), 0.25, ()))[1] == "    for e in range(max(1, round(0.25 * epochs))):"
 
 
 def test_rows_are_shuffled_once_before_the_loop(tmp_path: Path) -> None:

@@ -130,8 +130,10 @@ def insert_clipping(step: Place, limit: float, forward: Place | None = None, mod
     return source.edit([*source.before(stepping, *unscaled, f"{clip}({weights}, {number(limit)})"), *imports])
 
 
-def multiply_epochs(step: Place, factor: int, given: Sequence[str] | None = None) -> Edit | None:
+def multiply_epochs(step: Place, factor: float, given: Sequence[str] | None = None) -> Edit | None:
     """The outermost loop that trains runs `factor` times as often: its number, the constant or the default that holds it, or `factor * (...)`.
+
+    factor: a whole number, or a share below 1, which leaves one round at least.
 
     given: the arguments that the script was run with, those of this process when None; a default that they override is left alone.
     """
@@ -293,24 +295,31 @@ def _head(source: Source, loop: ast.For | ast.AsyncFor | ast.While) -> str:
     return source.code(loop.test) if isinstance(loop, ast.While) else f"{source.code(loop.target)} {source.code(loop.iter)}"
 
 
-def _multiplied(source: Source, bound: tuple[ast.expr, ast.expr | None], factor: int, given: Sequence[str]) -> list[Change]:
+def _multiplied(source: Source, bound: tuple[ast.expr, ast.expr | None], factor: float, given: Sequence[str]) -> list[Change]:
     stop, start = bound
+
+    def times(count: int) -> int:
+        return max(1, round(factor * count))
+
+    def written(count: str) -> str:
+        return f"{factor:g} * {count}" if factor >= 1 else f"max(1, round({factor:.3g} * {count}))"
+
     if isinstance(start, ast.Constant) and start.value == 0:
         start = None
     if isinstance(stop, ast.Constant) and isinstance(stop.value, int) and (start is None or isinstance(start, ast.Constant)):
         first = start.value if isinstance(start, ast.Constant) and isinstance(start.value, int) else 0
-        return [Change(*source.span(stop), str(first + factor * (stop.value - first)))]
+        return [Change(*source.span(stop), str(first + times(stop.value - first)))]
     counted = stop
     if start is not None:  # range(1, N + 1) runs N times
         plus = isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) and source.code(stop.right) == source.code(start)
         if not plus or not isinstance(stop, ast.BinOp):
-            return [Change(*source.span(stop), f"{source.code(start)} + {factor} * ({source.code(stop)} - {source.code(start)})")]
+            return [Change(*source.span(stop), f"{source.code(start)} + {written(f'({source.code(stop)} - {source.code(start)})')}")]
         counted = stop.left
     held = _held(source, counted, given)
     if held is not None:
-        return [Change(*source.span(held), str(factor * _whole(held)))]
+        return [Change(*source.span(held), str(times(_whole(held))))]
     plain = isinstance(counted, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
-    return [Change(*source.span(counted), f"{factor} * {source.code(counted)}" if plain else f"{factor} * ({source.code(counted)})")]
+    return [Change(*source.span(counted), written(source.code(counted) if plain else f"({source.code(counted)})"))]
 
 
 def _held(source: Source, name: ast.expr, given: Iterable[str]) -> ast.Constant | None:

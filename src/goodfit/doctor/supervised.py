@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from goodfit.doctor.program import Backward, Clip, Data, Event, Part, Program, Tape, Update, Value, Zero, tensors_of
+from goodfit.doctor.program import Backward, Clip, Data, Event, Part, Place, Program, Tape, Update, Value, Zero, tensors_of
 from goodfit.doctor.replay import Copies, ReplayError, run_tape
 from goodfit.doctor.rows import Pool, find_slots, input_numbers, signature
 from goodfit.doctor.standard import class_codes
@@ -30,7 +30,7 @@ class NotSupervised(Exception):
 class Evaluated:
     """What one evaluation of the program went over. rows: numbers in the pool, None where targets were not seen. seen: share of its rows that were trained on.
 
-    training: the mode of the network. updates: those before it.
+    training: the mode of the network. updates: those before it. parts: of each of its tapes where the network was called, and the rows.
     """
 
     rows: Tensor | None
@@ -38,6 +38,7 @@ class Evaluated:
     training: bool
     updates: int
     count: int
+    parts: tuple[tuple[Place | None, Tensor], ...] = ()
 
 
 @dataclass(slots=True)
@@ -212,6 +213,7 @@ def _evaluated(program: Program, tape: Tape, meeting: Meeting | None, pool: Pool
     found, held, overlap = [], [], 0
     for evaluation in program.evaluations:
         rows: list[Tensor] = []
+        places: list[Place | None] = []
         count, mode = 0, False
         for one in evaluation.tapes:
             mode = _mode(one)
@@ -224,13 +226,14 @@ def _evaluated(program: Program, tape: Tape, meeting: Meeting | None, pool: Pool
                 rows.append(pool.add(data, size))
             except ValueError:
                 continue
+            places.append(next((node.place for node in one.nodes if isinstance(node.call, Part)), None))
         if not rows:
             found.append(Evaluated(None, float("nan"), mode, evaluation.after, count))
             continue
         numbers = torch.cat(_but_training(rows, trained))
         known = torch.cat([known, torch.zeros(len(pool) - len(known), dtype=torch.bool)])
         seen = float(known[numbers].float().mean())
-        found.append(Evaluated(numbers, seen, mode, evaluation.after, count))
+        found.append(Evaluated(numbers, seen, mode, evaluation.after, count, tuple(zip(places, rows, strict=True))))
         if seen < 0.5:
             held.append(numbers[~known[numbers]])
             overlap = max(overlap, int(known[numbers.unique()].sum()))
