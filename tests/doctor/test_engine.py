@@ -170,3 +170,20 @@ def test_a_tape_that_fails_says_where() -> None:
     view = supervised(plain(mlp(8, 3), x, y))
     with pytest.raises(ReplayError, match="network 0 fails"):
         run_tape(view.tape, Copies([nn.Linear(3, 3)]))
+
+
+def test_two_exact_faults_of_which_each_hides_the_other() -> None:
+    def squares(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (output - target).square().mean()
+
+    (x, _), (hx, _) = rings(400), rings(200, seed=1)
+    order = (
+        "backward",
+        "zero",
+        "update",
+    )  # the gradients are thrown away, and those of a loss of every row with every other would be worth nothing
+    program = plain(mlp(2, 1), x, x.norm(dim=1), squares, events=order, held=(hx, hx.norm(dim=1)), kind=torch.optim.Adam, lr=0.01, epochs=8)
+    found = examine_program(program, seconds=30)
+    assert found.verdict == "faulty"
+    assert {one.code for one in found.findings[:2]} == {"loop.no-step", "loss.broadcast"}
+    assert all(one.gain is not None and one.gain > 0.5 for one in found.findings[:2])

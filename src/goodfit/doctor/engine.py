@@ -87,6 +87,7 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
     for _ in range(MOST_ROUNDS):
         bad = is_bad(case)
         proofs: list[tuple[Suspicion, Proof]] = []
+        failed: list[Suspicion] = []
         for suspicion in _suspicions(case, say):
             if suspicion.code in named or (not bad and not (suspicion.certain or suspicion.always)):
                 continue
@@ -99,6 +100,13 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
                 proofs.append((suspicion, proof))
                 if _settles(case, suspicion, proof):
                     break
+            else:
+                failed.append(suspicion)
+        if not proofs and bad and (both := _jointly(case, failed)):
+            findings += [finding(suspicion, proof) for suspicion, proof in both]
+            named |= {suspicion.code for suspicion, _ in both}
+            case.setup = both[-1][1].setup or case.setup
+            continue
         if not proofs:
             break
         if named:  # something was repaired, and it helped: there is a signal
@@ -119,6 +127,25 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
             break
         case.setup = proof.setup
     return findings, "faulty" if any(one.severity != "remark" for one in findings) else "healthy"
+
+
+def _jointly(case: Case, failed: list[Suspicion]) -> list[tuple[Suspicion, Proof]]:
+    """Exact signals whose remedies help only together, as where the gradients are thrown away of a loss that is none: each is tried with the others repaired."""
+    exact = [one for one in failed if one.certain and one.remedies and one.probe is None]
+    proofs: list[tuple[Suspicion, Proof]] = []
+    for one in exact if len(exact) > 1 else []:
+        others = case.setup
+        for other in exact:
+            if other is not one:
+                others = other.remedies[0].change(others)
+        try:
+            proof = case.duel(one, one.remedies[0], others)
+        except Exception as error:  # the user's code, run in ways it was not written for
+            case.not_seen.append(f"{one.code}: {error}")
+            continue
+        if proof is not None:
+            proofs.append((one, proof))
+    return proofs if len(proofs) > 1 else []
 
 
 def _settles(case: Case, suspicion: Suspicion, proof: Proof) -> bool:
