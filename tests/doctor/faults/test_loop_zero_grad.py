@@ -1,0 +1,32 @@
+"""`loop.zero-grad`: gradients that stay from one update to the next."""
+
+from __future__ import annotations
+
+from tests.doctor.faults.proving import case_of, proven
+from tests.doctor.made import mlp, plain, rings
+
+from goodfit.doctor.faults.loop_zero_grad import suspect
+
+x, y = rings(400)
+hx, hy = rings(200, seed=1)
+
+
+def test_gradients_never_set_to_nothing() -> None:
+    suspicion, proof = proven(suspect, plain(mlp(2, 3), x, y, events=("backward", "update"), held=(hx, hy), lr=0.3, epochs=10))
+    assert suspicion.evidence["passes_that_found_gradients"] == 1
+    assert "never" in suspicion.message
+    assert proof.gain is not None
+    assert proof.gain.value > 0.2
+
+
+def test_gradients_set_to_nothing_once_in_four_updates() -> None:
+    events = ("zero", *("backward", "update") * 4)
+    suspicion, proof = proven(suspect, plain(mlp(2, 3), x, y, events=events, held=(hx, hy), lr=2.0, epochs=10))
+    assert 0.7 < suspicion.evidence["passes_that_found_gradients"] < 0.8
+    assert proof.setup is not None
+    assert (proof.setup.zero, proof.setup.events, proof.setup.stop) == (True, None, 1.0), "what is examined next is the plain loop"
+
+
+def test_gradients_gathered_on_purpose() -> None:
+    for events in (("zero", "backward", "update"), ("zero", "backward", "backward", "update"), ("backward", "update", "zero")):
+        assert suspect(case_of(plain(mlp(2, 3), x, y, events=events))) is None
