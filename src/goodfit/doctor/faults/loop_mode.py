@@ -20,6 +20,7 @@ from goodfit.doctor.case import CERTAIN_MARGIN, SEEDS, Case, Proof, Remedy, Susp
 from goodfit.doctor.program import Data, Evaluation, Part, Tape, Update, tensors_of
 from goodfit.doctor.replay import Copies, run_tape
 from goodfit.doctor.short import Outcome, score
+from goodfit.doctor.supervised import LATE
 
 CODE = "loop.mode"
 IN_EVAL = 0.3  # of the backward passes; a few are a warm-up
@@ -45,6 +46,8 @@ def suspect(case: Case) -> Suspicion | None:
 def _in_eval(case: Case) -> float:
     """Share of the program's updates in eval mode: those recorded, by their backward passes, and those that were only counted."""
     program, modes = case.program, case.view.modes
+    if program.late_in_eval > LATE:
+        modes = modes[:-1] or modes  # the last stands for those that follow
     kept = sum(isinstance(event, Update) for event in program.events)
     share = sum(not mode for mode in modes) / len(modes)
     if program.updates <= kept:
