@@ -506,3 +506,44 @@ def test_places_are_lines_of_the_user(tmp_path: Any) -> None:
     assert found.optimizers[0].place is not None
     assert found.optimizers[0].place.line == 11
     assert {event.place.line for event in found.events if isinstance(event, Zero) and event.place} == {18}
+
+
+def test_the_mode_of_updates_that_are_not_kept() -> None:
+    def run() -> None:
+        x, y = rows()
+        model = mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for number in range(12):
+            if number == 6:
+                model.eval()
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    found = record(run, keep_updates=4)
+    assert (found.updates, found.late_in_eval) == (12, 0.75)
+    assert record(run).late_in_eval == 0, "all of them were kept"
+
+
+def test_a_head_exchanged_between_two_trainings() -> None:
+    x, y = rows()
+    model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3))
+
+    def train(optimizer: torch.optim.Optimizer, targets: torch.Tensor) -> None:
+        for _ in range(4):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), targets).backward()
+            optimizer.step()
+
+    def run() -> None:
+        train(torch.optim.SGD(model.parameters(), lr=0.1), y)
+        model[2] = nn.Linear(8, 6)
+        train(torch.optim.SGD(model[2].parameters(), lr=0.1), y + 3)
+
+    found = record(run)
+    assert kinds(found) == "Zero Backward Update " * 3 + "Zero Backward Update", "the second training alone"
+    assert (found.anew, found.updates, len(found.rates)) == (True, 4, 4)
+    assert found.networks[0][2].out_features == 6
+    assert torch.equal(found.networks[0][0].weight, found.finals[0][0].weight), "the body as the first training left it"
+    assert not torch.equal(found.networks[0][2].weight, found.finals[0][2].weight)
+    assert found.optimizers[found.events[-1].optimizer].groups[0][0] == recorded.Weight(0, "2.weight")  # type: ignore[union-attr]

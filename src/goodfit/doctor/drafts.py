@@ -131,6 +131,8 @@ class Drafts:
         self.rates: list[tuple[int, tuple[float, ...]]] = []
         self.seconds = 0.0
         self.lost = 0  # number of losses
+        self.late = self.late_in_eval = 0  # updates after those that are kept, and those of them at which every network was in eval mode
+        self.anew = False
         self.networks = networks
         self.tracer = tracer
         self.uses: list[UsedOptimizer | Descent] = []
@@ -247,6 +249,8 @@ def written(drafts: Drafts, evaluations: Evaluations, updates: int) -> Program:
         places=_places(events, among, drafts.loaders),
         loaders=list(drafts.loaders),
         said=_said(drafts),
+        anew=drafts.anew,
+        late_in_eval=drafts.late_in_eval / drafts.late if drafts.late else 0.0,
     )
 
 

@@ -3,13 +3,12 @@
 1. The program is read as rows (`supervised`), its first copy run as it is, its references fitted.
 2. Each fault looks at its signal. Suspicions that a good outcome acquits are dropped where the outcome is good.
 3. In the order of their strength they are tried; the proven one with the largest gain is a finding, and its remedy stays for what follows.
-4. Where nothing is proven alone, the exact suspicions are tried two by two, and the strong ones with the rate at its best: two faults may hide each other.
+4. Where nothing is proven alone, the exact suspicions are tried together, and the strong ones with the rate at its best: two faults may hide each other.
 5. That repeats until nothing is proven or the reference is reached, within the time.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from typing import Any
 import torch
 
 from goodfit.base.records import Finding
-from goodfit.doctor.case import MARGIN, PRACTICE_MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
+from goodfit.doctor.case import PRACTICE_MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
 from goodfit.doctor.examination import Examination, Verdict
 from goodfit.doctor.faults.catalogue import FAULTS, UNLEARNABLE
 from goodfit.doctor.program import Program
@@ -37,7 +36,6 @@ SMALL = 0.005  # seconds of an update below which a second thread costs more tha
 STRONG = 0.6  # strength of a signal that few healthy programs show
 SETTLED = 0.85  # of what was to be gained
 GOOD = 0.02  # of skill below the references at which an outcome is not called bad
-MOST_PAIRED = 3  # exact suspicions that are tried two by two
 TUNING = "optim."  # one of these is named: rate, length, batch and optimiser make up for each other, and a second one only tunes what the first left
 RATES = frozenset({"optim.rate-high", "optim.rate-low"})
 MENDED = 0.06  # the same once something was repaired: what is left then is often no more than tuning brings to sound programs
@@ -118,6 +116,11 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
                 proofs.append((suspicion, proof))
                 if _settles(case, suspicion, proof):
                     break
+        if not proofs and bad and (both := _jointly(case, suspicions)):
+            findings += [finding(suspicion, proof) for suspicion, proof in both]
+            named |= {suspicion.code for suspicion, _ in both}
+            case.setup = both[-1][1].setup or case.setup
+            continue
         if not proofs and bad and not together:
             proofs = _together(case, strong, say)
         if not proofs:
@@ -142,6 +145,25 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
     return findings, "faulty" if any(one.severity != "remark" for one in findings) else "healthy"
 
 
+def _jointly(case: Case, suspicions: list[Suspicion]) -> list[tuple[Suspicion, Proof]]:
+    """Exact signals whose remedies help only together, as where the gradients are thrown away of a loss that is none: each is tried with the others repaired."""
+    exact = [one for one in suspicions if one.certain and one.remedies and one.probe is None]
+    proofs: list[tuple[Suspicion, Proof]] = []
+    for one in exact if len(exact) > 1 else []:
+        others = case.setup
+        for other in exact:
+            if other is not one:
+                others = other.remedies[0].change(others)
+        try:
+            proof = case.duel(one, one.remedies[0], others)
+        except Exception as error:  # the user's code, run in ways it was not written for
+            case.not_seen.append(f"{one.code}: {error}")
+            continue
+        if proof is not None:
+            proofs.append((one, proof))
+    return proofs if len(proofs) > 1 else []
+
+
 def _settles(case: Case, suspicion: Suspicion, proof: Proof) -> bool:
     """Whether nothing weaker need be tried: a strong signal, and its remedy brings the program to its references, or most of the way to perfection."""
     if proof.gain is None or proof.severity == "remark" or not (suspicion.certain or suspicion.strength >= STRONG):
@@ -151,18 +173,7 @@ def _settles(case: Case, suspicion: Suspicion, proof: Proof) -> bool:
 
 
 def _together(case: Case, suspicions: list[Suspicion], say: Progress) -> list[tuple[Suspicion, Proof]]:
-    """The first of these suspicions whose remedy helps once that of another exact one is made too, or once the rate is at its best, and more than that rate alone.
-
-    None helped alone. What is accepted is the first remedy: the other, or the rate, is found next.
-    """
-    exact = [one for one in suspicions if one.certain and one.remedies]
-    for suspicion, other in itertools.combinations(exact[:MOST_PAIRED], 2):
-        first, second = suspicion.remedies[0], other.remedies[0]
-        both = replace(first, change=lambda setup, first=first, second=second: second.change(first.change(setup)))  # type: ignore[misc]
-        say(f"{suspicion.code} and {other.code}")
-        proof = _tried(case, suspicion, lambda both=both, suspicion=suspicion: case.duel(replace(suspicion, margin=MARGIN), both))  # type: ignore[misc]
-        if proof is not None:
-            return [_accepted(case, suspicion, first, proof, f"together with the remedy of {other.code}")]
+    """The first of these suspicions whose remedy helps once the rate is at its best, and more than that rate alone. None helped alone; the rate is found next."""
     for suspicion in suspicions:
         for remedy in suspicion.remedies:
             say(f"{suspicion.code}, and the rate")

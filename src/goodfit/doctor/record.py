@@ -33,6 +33,7 @@ from goodfit.doctor.snapshots import Networks, Root, bare, is_network
 from goodfit.doctor.tape import Mode, Tracer, transformed
 
 _PASSES = 16  # backwards for each update that is kept: more than gradients are gathered over, and a bound for programs that never update
+_ANEW = 3  # times that records are begun anew: a network that exchanges parts all the time has no other beginning than its first
 _LOOKED_AT = 256  # numbers of a weight that are looked at first: one that moved, or has a slope, shows it there
 
 
@@ -94,6 +95,7 @@ class Recorder:
         self._had: dict[
             int, tuple[Tensor, Tensor, int]
         ] = {}  # weights that had a gradient after the last backward, with it and its version
+        self._anew = 0  # how often the records were begun anew
         self._zero_place: Place | None = None
         self._pending: tuple[Out, Tensor, Place | None] | None = None  # gradients that `torch.autograd.grad` gave
         self._teaches = False  # a network was in training mode when it was trained
@@ -240,8 +242,25 @@ class Recorder:
         elif not root.settled:
             self.tracer.tidy()
             self.networks.refresh(root)
+        elif not self.lean and torch.is_grad_enabled() and self._anew < _ANEW and root.rebuilt:
+            self._begin_anew()
         self._spent += time.perf_counter() - begun
         return root
+
+    def _begin_anew(self) -> None:
+        """A part of a network was exchanged between two updates, such as a head for other classes: what is examined begins here."""
+        self._anew += 1
+        self.updates = 0
+        events = self.drafts.events
+        last = max((number for number, event in enumerate(events) if isinstance(event, Update)), default=-1)
+        events[:] = [event for event in events[last + 1 :] if isinstance(event, Zeroed)]
+        self.drafts.rates.clear()
+        self.evaluations.first = self.evaluations.last = None
+        self.tracer.tidy()
+        for root in self.networks.roots:
+            root.settled = False
+            self.networks.refresh(root)
+        self.drafts.anew = True
 
     def _end_evaluation(self) -> None:
         """Lean: the mode was on for an evaluation, which is over."""
@@ -422,6 +441,8 @@ class Recorder:
         self.drafts.rate(number, step.rates)
         if self.lean:
             self.tracer.step += 1
+            self.drafts.late += 1
+            self.drafts.late_in_eval += not any(root.module.training for root in self.networks.roots)
             return
         if self.inside:
             self.trains_inside()

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from goodfit.doctor.program import Place
-from goodfit.doctor.source import Change, Edit, Source
-from goodfit.doctor.source_calls import argument, around, named
+from goodfit.doctor.source import Change, Edit, Source, own
+from goodfit.doctor.source_calls import argument, around, bracketed, named
 
 # torch's losses: the class, the function.
 FORMS = {
@@ -52,6 +52,70 @@ def replace_loss(place: Place, old: str, new: str, output: str = "{}", target: s
             return None
         changes += fitted
     return source.edit(changes)
+
+
+def replace_by_hand(place: Place, new: str, output: str = "{}", target: str = "{}", *, turned: bool = False) -> Edit | None:
+    """A mean of squares or amounts that is written out, by a loss of torch: `((out - y) ** 2).mean()` -> `F.cross_entropy(out, y)`.
+
+    turned: the target stands first. None unless exactly one such mean stands at the place.
+    """
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    nodes = [node for statement in source.statements_at(place.line) for node in own(statement) if isinstance(node, ast.Call)]
+    found = [(node, pair) for node in nodes if (pair := _mean_of_differences(source, node)) is not None]
+    if len(found) != 1:
+        return None
+    whole, (left, right) = found[0]
+    given, wanted = (right, left) if turned else (left, right)
+    name, imports = source.spelled(f"torch.nn.functional.{FORMS.get(new, new)}", nodes[0].func)
+    written = ", ".join(
+        template.format(source.code(one) if template == "{}" else bracketed(source, one))
+        for one, template in ((given, output), (wanted, target))
+    )
+    return source.edit([Change(*source.span(whole), f"{name}({written})"), *imports])
+
+
+def remove_sign(place: Place) -> Edit | None:
+    """`loss = -criterion(out, y)` -> `loss = criterion(out, y)`; None unless one sign stands at the place before something other than a number."""
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    signs = [
+        node
+        for statement in source.statements_at(place.line)
+        for node in own(statement)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant)
+    ]
+    if len(signs) != 1:
+        return None
+    return source.edit([Change(source.span(signs[0])[0], source.span(signs[0].operand)[0], "")]) if _bare(source, signs[0]) else None
+
+
+def _bare(source: Source, sign: ast.UnaryOp) -> bool:
+    """Whether nothing but the sign stands before its operand."""
+    return source.text[source.span(sign)[0] : source.span(sign.operand)[0]].strip() == "-"
+
+
+def _mean_of_differences(source: Source, call: ast.Call) -> tuple[ast.expr, ast.expr] | None:
+    """`a` and `b` of `((a - b) ** 2).mean()`, `torch.mean(torch.abs(a - b))`, `(a - b).pow(2).mean()`."""
+    inner = _taken(source, call, ("mean",))
+    if isinstance(inner, ast.Call):
+        inner = _taken(source, inner, ("pow", "square", "abs"))
+    elif isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Pow):
+        inner = inner.left
+    else:
+        return None
+    return (inner.left, inner.right) if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Sub) else None
+
+
+def _taken(source: Source, call: ast.Call, names: tuple[str, ...]) -> ast.expr | None:
+    """What a function of one of these names is given, as a method or from torch."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in names or call.keywords:
+        return None
+    if source.qualified(call.func).startswith("torch."):
+        return call.args[0] if call.args else None
+    return call.func.value if all(isinstance(given, ast.Constant) for given in call.args) else None
 
 
 def fit_arguments(place: Place, loss: str, output: str = "{}", target: str = "{}") -> Edit | None:

@@ -15,6 +15,7 @@ from goodfit.doctor.rows import Pool, find_slots, input_numbers, signature
 from goodfit.doctor.standard import class_codes
 from goodfit.doctor.task import Answers, Kind, Meeting, answers_of, base_on, find_kind, find_meeting, weighing
 
+LATE = 0.5  # of the updates that were only counted, from where they are taken to have been in eval mode
 REGULAR = 0.8  # the share of backward passes that must be alike for one tape to stand for all; the rest are warm-ups and last batches
 HELD_SHARE = 0.25  # of the rows, where the program itself held none back: enough to tell 5 points apart with 500 rows
 FEWEST_HELD = 30  # rows held back; fewer say nothing
@@ -45,7 +46,8 @@ class Evaluated:
 class Supervised:
     """tape: one that stands for all. batches: the rows of each recorded backward pass, as numbers in the pool. trained: rows to train short copies on;
     held: rows that they never see. carved: whether these were taken from the training rows, as the program showed none of its own.
-    pattern: the events of an update in their order. modes: of the network at each backward pass. per_update: backward passes for each update.
+    pattern: the events of an update in their order. modes: of the network at each backward pass; the last stands for those that follow.
+    per_update: backward passes for each update.
     """
 
     program: Program
@@ -160,7 +162,7 @@ def supervised(program: Program, *, seed: int = 0) -> Supervised:
         answers = replace(answers, base=base_on(answers, targets, whole[held]))
         answers = weighing(meeting, tape, answers, whole[torch.cat(batches)] if batches else targets, targets, whole[held])
     return Supervised(
-        program, tape, meeting, kind, answers, pool, batches, every, held, carved, pattern, [_mode(one) for one in tapes],
+        program, tape, meeting, kind, answers, pool, batches, every, held, carved, pattern, _modes(program, tapes),
         optimizer, evaluated, overlap,
     )  # fmt: skip
 
@@ -279,6 +281,12 @@ def _matched(one: Tape, tape: Tape, meeting: Meeting | None, pool: Pool) -> tupl
     if any(number not in places for number in pool.slots):
         return None
     return {number: places[number] for number in pool.slots}, size
+
+
+def _modes(program: Program, tapes: Sequence[Tape]) -> list[bool]:
+    """Of each recorded backward pass; one more, for all that follow, where training went on in eval mode after them."""
+    modes = [_mode(one) for one in tapes]
+    return [*modes, False] if program.late_in_eval > LATE else modes
 
 
 def _mode(tape: Tape) -> bool:
