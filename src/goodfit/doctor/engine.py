@@ -35,10 +35,17 @@ SETTLED = 0.85  # of what was to be gained
 GOOD = 0.02  # of skill below the references at which an outcome is not called bad
 
 Progress = Callable[[str], None]
+Editor = Callable[[Suspicion, Proof, Setup], dict[str, Any] | None]
 
 
-def examine_program(program: Program, *, seconds: float | None = None, seed: int = 0, progress: Progress | None = None) -> Examination:
+def examine_program(
+    program: Program, *, seconds: float | None = None, seed: int = 0, progress: Progress | None = None, editor: Editor | None = None,
+    apart: frozenset[str] = frozenset(),
+) -> Examination:  # fmt: skip
     """Examines a recorded program. seconds: about what it may take. progress: gets a few words on what is being done.
+
+    editor: makes the edit of a proven remedy, given the setup before it, where a program is written in something other than Python.
+    apart: codes that are not asked for, since the program cannot have them.
 
     Never raises for what a program does: what could not be examined stands in `examined["not_seen"]`.
     """
@@ -56,7 +63,7 @@ def examine_program(program: Program, *, seconds: float | None = None, seed: int
         try:
             case = Case(view, deadline=begun + limit, run_seconds=limit * RUN_SHARE, seed=seed)
             with _threads(1 if case.per_update < SMALL else torch.get_num_threads()):
-                findings, verdict = _examine(case, say)
+                findings, verdict = _examine(case, say, editor, apart)
         except Exception as error:  # the user's code, run in ways it was not written for, may raise anything
             examined["not_seen"].append(f"The program's steps cannot be repeated: {error}.")
             return Examination("healthy", (), examined, time.monotonic() - begun)
@@ -79,7 +86,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
+def _examine(case: Case, say: Progress, editor: Editor | None, apart: frozenset[str]) -> tuple[list[Finding], Verdict]:
     say("a copy as it is")
     case.outcome()
     findings: list[Finding] = []
@@ -88,7 +95,7 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
         bad = is_bad(case)
         proofs: list[tuple[Suspicion, Proof]] = []
         for suspicion in _suspicions(case, say):
-            if suspicion.code in named or (not bad and not (suspicion.certain or suspicion.always)):
+            if suspicion.code in named | apart or (not bad and not (suspicion.certain or suspicion.always)):
                 continue
             if case.left <= 0:
                 case.not_seen.append("The time was over before every suspicion could be tried.")
@@ -106,7 +113,7 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
             if not proofs:
                 break
         suspicion, proof = _first(proofs)
-        found = finding(suspicion, proof)
+        found = finding(suspicion, proof, None if editor is None else editor(suspicion, proof, case.setup))
         findings.append(found)
         named.add(suspicion.code)
         if suspicion.code in UNLEARNABLE:
@@ -169,9 +176,9 @@ def is_bad(case: Case) -> bool:
     return level < 1 - PRACTICE_MARGIN and case.setup is case.first and case.practice is not None
 
 
-def finding(suspicion: Suspicion, proof: Proof) -> Finding:
-    """What is told."""
-    edit = _edit(proof)
+def finding(suspicion: Suspicion, proof: Proof, edit: dict[str, Any] | None = None) -> Finding:
+    """What is told. edit: of the remedy; made of the user's source where none is given."""
+    edit = edit or _edit(proof)
     curves = {}
     if proof.before and proof.after:
         curves = {"as it is": proof.before[0].curve(), "repaired": proof.after[0].curve()}
