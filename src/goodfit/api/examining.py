@@ -103,9 +103,13 @@ def open_run(run: RunFolder, source: Any, progress: Progress) -> Opened:
     """Read and split a run's data again. Raises InputError and DataError where that cannot be done."""
     about, recipe = run.about, run.recipe
     if recipe is None:
-        raise BundleError(f"{run.path} was stopped before it began to train; finish it with: goodfit train --resume {run.path}", file=run.path)
+        raise BundleError(
+            f"{run.path} was stopped before it began to train; finish it with: goodfit train --resume {run.path}", file=run.path
+        )
     if about.get("source") is None and source is None:
-        raise InputError(f"{run.path} was trained on a frame, which its folder does not hold; in Python: gf.load(run).examine(frame)", file=run.path)
+        raise InputError(
+            f"{run.path} was trained on a frame, which its folder does not hold; in Python: gf.load(run).examine(frame)", file=run.path
+        )
     given = about["source"] if about.get("source") is not None else source
     request = Recipe.from_json(about.get("request") or {})
     progress.stage("reading")
@@ -123,7 +127,9 @@ def examined(opened: Opened, *, seconds: float, seed: int, progress: Progress) -
     recipe, ended = opened.recipe, opened.ended
     told = _told(opened.folder)
     if recipe.optim.lr is None:
-        return Examination("healthy", (), {"looked_at": [], "not_seen": ["The run did not come as far as a learning rate."], "runs": 0, **told})
+        return Examination(
+            "healthy", (), {"looked_at": [], "not_seen": ["The run did not come as far as a learning rate."], "runs": 0, **told}
+        )
     progress.stage("examining", seconds)
     before = 0.0
 
@@ -171,7 +177,9 @@ def _reason(run: RunFolder) -> str | None:
     if kind == "generation":
         return unreadable(Recipe(), kind)
     if recipe is None:
-        raise BundleError(f"{run.path} was stopped before it began to train; finish it with: goodfit train --resume {run.path}", file=run.path)
+        raise BundleError(
+            f"{run.path} was stopped before it began to train; finish it with: goodfit train --resume {run.path}", file=run.path
+        )
     return unreadable(recipe, kind)
 
 
@@ -183,7 +191,11 @@ def _told(run: RunFolder) -> dict[str, Any]:
         if not line.get("member") and isinstance(line.get("train_loss"), float) and math.isfinite(line["train_loss"])
     ]
     told: dict[str, Any] = {"run": str(run.path), "model": None if recipe is None else recipe.model.name, "losses": losses}
-    return told | {name: about[name] for name in ("score", "metric") if name in about} | ({"failed": about["error"]} if "error" in about else {})
+    return (
+        told
+        | {name: about[name] for name in ("score", "metric") if name in about}
+        | ({"failed": about["error"]} if "error" in about else {})
+    )
 
 
 def looked_after(
@@ -211,7 +223,10 @@ def looked_after(
     opened = Opened(run, request, recipe, data, target, parts)
     now = time.monotonic()
     signals += outcome_signals(first, data, opened.rows[0])
-    seen = {"looks": len(first.signals.get("looks", ())), "seconds": round(float(first.signals.get("seconds", 0.0)) + time.monotonic() - now, 3)}
+    seen = {
+        "looks": len(first.signals.get("looks", ())),
+        "seconds": round(float(first.signals.get("seconds", 0.0)) + time.monotonic() - now, 3),
+    }
     _look(opened, signals, seen, trained=now - begun, deadline=deadline, progress=progress)
 
 
@@ -228,7 +243,9 @@ def looked_into(
     _look(opened, [error], {}, trained=now - begun, deadline=None if limit is None else begun + limit, progress=progress)
 
 
-def _look(opened: Opened, signals: list[str], seen: Mapping[str, Any], *, trained: float, deadline: float | None, progress: Progress) -> None:
+def _look(
+    opened: Opened, signals: list[str], seen: Mapping[str, Any], *, trained: float, deadline: float | None, progress: Progress
+) -> None:
     run = opened.folder
     document: dict[str, Any] = {"signals": signals, "monitored": dict(seen), "verdict": None, "findings": [], "examined": {}}
     if signals:

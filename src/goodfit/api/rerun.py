@@ -34,6 +34,7 @@ from goodfit.doctor.program import Program
 from goodfit.doctor.record import Recorder
 from goodfit.models import catalogue
 from goodfit.optim import schedule
+from goodfit.optim.adamw import AdamW
 from goodfit.optim.build import build as build_optimizer
 from goodfit.tasks import catalogue as tasks
 from goodfit.training.step import reseed
@@ -137,7 +138,10 @@ def course(recipe: Recipe, ended: Ended, count: int) -> list[float]:
     assert recipe.optim.lr is not None
     total = ended.total or ended.updates or count
     if ended.ending is not None:  # the rate fell once nothing was gained any more: for copies, at its planned place
-        return [recipe.optim.lr * schedule.factor(recipe.optim, step, total, ended.ending if step >= ended.ending else None) for step in range(count)]
+        return [
+            recipe.optim.lr * schedule.factor(recipe.optim, step, total, ended.ending if step >= ended.ending else None)
+            for step in range(count)
+        ]
     return [recipe.optim.lr * schedule.factor(recipe.optim, step, total) for step in range(count)]
 
 
@@ -185,16 +189,23 @@ def _evaluate(network: nn.Module, loss: _Loss, held: Batches, widths: Mapping[st
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The run's optimiser. SGD's decoupled decay, which is a hook that no copy has, is written as the coupled one that comes to the same in the long run."""
+    """The run's optimiser, as one of torch's own that can be made anew from its groups.
+
+    SGD's decoupled decay, which is a hook that no copy has, is written as the coupled one that comes to the same in the long run.
+    """
     assert recipe.optim.lr is not None
     settings, decay = recipe.optim, recipe.optim.weight_decay or 0.0
-    if settings.name != "sgd" or not decay:
-        return build_optimizer(network, settings, lr=recipe.optim.lr)
-    optimizer = build_optimizer(network, recipe.with_(optim__weight_decay=0.0).optim, lr=recipe.optim.lr)
-    momentum = float(optimizer.defaults.get("momentum", 0.0))
-    for group in optimizer.param_groups:
-        group["weight_decay"] = decay * (1 - momentum)
-    return optimizer
+    if settings.name == "sgd" and decay:
+        optimizer = build_optimizer(network, recipe.with_(optim__weight_decay=0.0).optim, lr=recipe.optim.lr)
+        for group in optimizer.param_groups:
+            group["weight_decay"] = decay * (1 - float(group.get("momentum", 0.0)))
+        return optimizer
+    optimizer = build_optimizer(network, settings, lr=recipe.optim.lr)
+    if not isinstance(optimizer, AdamW):
+        return optimizer
+    kept = ("params", "lr", "betas", "eps", "weight_decay", "role", "lr_factor")
+    groups = [{name: group[name] for name in kept if name in group} for group in optimizer.param_groups]
+    return torch.optim.AdamW(groups, lr=recipe.optim.lr, fused=True)
 
 
 def _some(rows: np.ndarray, most: int, seed: int) -> np.ndarray:

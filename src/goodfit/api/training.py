@@ -130,9 +130,7 @@ def _unfinished(source: Any, out: str | Path | None) -> Path | None:
     return latest_unfinished()
 
 
-def _resume(
-    folder: Path, source: Any, test: Any, valid: Any, begun: float, progress: Progress, own: Given | None, doctor: bool
-) -> Run:
+def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, progress: Progress, own: Given | None, doctor: bool) -> Run:
     run = RunFolder(folder)
     about = run.about
     if about["status"] == "finished":

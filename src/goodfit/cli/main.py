@@ -84,9 +84,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run: its folder as DATA or --out, or the latest in runs/.")
     ] = False,
-    no_doctor: Annotated[
-        bool, typer.Option("--no-doctor", help="Do not examine a training that shows signs of a fault.")
-    ] = False,
+    no_doctor: Annotated[bool, typer.Option("--no-doctor", help="Do not examine a training that shows signs of a fault.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network on DATA and leave a folder that predicts."""
@@ -171,7 +169,10 @@ def doctor(
         ),
     ] = False,
     time_limit: Annotated[
-        str | None, typer.Option(help="Such as 90s, 10m, 1h, for all of it; without, the script takes what it takes and the examination about a minute.")
+        str | None,
+        typer.Option(
+            help="Such as 90s, 10m, 1h, for all of it; without, the script takes what it takes and the examination about a minute."
+        ),
     ] = None,
     out: Annotated[str | None, typer.Option(help="Folder of the results; runs/doctor-<name>-<n> when not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the short runs; the script's own random numbers are its own.")] = 0,

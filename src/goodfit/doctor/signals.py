@@ -41,7 +41,9 @@ class Signals:
         """What `to_json` gave; empty for None."""
         told = document or {}
         first = told.get("first")
-        return cls(math.nan if first is None else float(first), [list(look) for look in told.get("looks", [])], float(told.get("seconds", 0.0)))
+        return cls(
+            math.nan if first is None else float(first), [list(look) for look in told.get("looks", [])], float(told.get("seconds", 0.0))
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"first": self.first if math.isfinite(self.first) else None, "looks": self.looks, "seconds": round(self.seconds, 4)}
@@ -112,7 +114,9 @@ def against(right: Tensor, constant: Tensor, linear: Tensor | None) -> list[str]
 
     gain, error = ahead(constant)
     if -gain < error:
-        return [f"the validation rows are predicted no better than by always the same answer ({float(right.mean()):.3f}, {float(constant.mean()):.3f})"]
+        return [
+            f"the validation rows are hardly predicted better than by always the same answer ({float(right.mean()):.3f}, {float(constant.mean()):.3f})"
+        ]
     if linear is not None:
         gain, error = ahead(linear)
         if gain > BEHIND + error:
