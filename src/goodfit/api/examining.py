@@ -31,12 +31,12 @@ from goodfit.data.splits import Split, split
 from goodfit.data.target import TargetSpec, detect
 from goodfit.doctor.engine import examine_program
 from goodfit.doctor.examination import Examination
-from goodfit.doctor.signals import Signals, standing
+from goodfit.doctor.signals import FEWEST, Signals, standing
 from goodfit.training.checkpoint import Checkpoints
 
 SECONDS = 60.0  # of an examination, the promise of `goodfit doctor`
-LEAST = 3.0  # seconds of an examination that proves anything
-BY_ITSELF = (10.0, 2.0)  # what `train` gives its examination: so many seconds, or so many times what training took, whichever is more
+LEAST = 2.5  # seconds of an examination that proves anything
+BY_ITSELF = (6.0, 2.0)  # what `train` gives its examination: so many seconds, or so many times what training took, whichever is more
 OF_LEFT = 0.4  # of the time up to the limit: the rest is for scores, baselines and report, and for a short copy that takes longer than was counted
 RECORD = "examination.json"
 # A run keeps the weights of its best evaluation: what is learned by heart afterwards does no harm.
@@ -222,7 +222,7 @@ def looked_after(
     signals = standing(Signals.from_json(first.signals), losses, first.updates)
     opened = Opened(run, request, recipe, data, target, parts)
     now = time.monotonic()
-    signals += outcome_signals(first, data, opened.rows[0])
+    signals += outcome_signals(first, data, opened.rows[0]) if first.updates >= FEWEST else []
     seen = {
         "looks": len(first.signals.get("looks", ())),
         "seconds": round(float(first.signals.get("seconds", 0.0)) + time.monotonic() - now, 3),
