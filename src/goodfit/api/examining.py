@@ -255,8 +255,9 @@ def _look(
             progress.say(f"{signals[0]}; examining why, {seconds:.0f} seconds at most")
             try:
                 found = examined(opened, seconds=seconds, seed=0, progress=progress)
-            except GoodfitError as error:  # the run itself is whole, and goes on
-                document["examined"] = {"not_seen": [error.message]}
+            except Exception as error:  # whatever it is costs the examination, and is said: the run itself is whole, and goes on
+                said = error.message if isinstance(error, GoodfitError) else f"{type(error).__name__}: {error}"
+                document["examined"] = {"not_seen": [f"The examination stopped: {said}"]}
             else:
                 document |= found.to_json()
         else:

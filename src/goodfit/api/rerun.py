@@ -7,6 +7,7 @@ B rows of a batch, K members of one network, O outputs, L steps of the longest t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,13 +137,15 @@ def fresh(encoder: Encoder, recipe: Recipe, seed: int) -> nn.Module:
 def course(recipe: Recipe, ended: Ended, count: int) -> list[float]:
     """The rates of the first `count` updates."""
     assert recipe.optim.lr is not None
+    settings, ending = recipe.optim, ended.ending
     total = ended.total or ended.updates or count
-    if ended.ending is not None:  # the rate fell once nothing was gained any more: for copies, at its planned place
-        return [
-            recipe.optim.lr * schedule.factor(recipe.optim, step, total, ended.ending if step >= ended.ending else None)
-            for step in range(count)
-        ]
-    return [recipe.optim.lr * schedule.factor(recipe.optim, step, total) for step in range(count)]
+    before = (
+        total if ending is None else math.ceil(ending / (1 - settings.decay_share))
+    )  # with which the rate falls from `ending` on, and not sooner
+    return [
+        recipe.optim.lr * schedule.factor(settings, step, *((before, None) if ending is None or step < ending else (total, ending)))
+        for step in range(count)
+    ]
 
 
 class _Loss:
