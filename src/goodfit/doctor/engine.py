@@ -41,10 +41,17 @@ RATES = frozenset({"optim.rate-high", "optim.rate-low"})
 MENDED = 0.06  # the same once something was repaired: what is left then is often no more than tuning brings to sound programs
 
 Progress = Callable[[str], None]
+Editor = Callable[[Suspicion, Proof, Setup], dict[str, Any] | None]
 
 
-def examine_program(program: Program, *, seconds: float | None = None, seed: int = 0, progress: Progress | None = None) -> Examination:
+def examine_program(
+    program: Program, *, seconds: float | None = None, seed: int = 0, progress: Progress | None = None, editor: Editor | None = None,
+    apart: frozenset[str] = frozenset(),
+) -> Examination:  # fmt: skip
     """Examines a recorded program. seconds: about what it may take. progress: gets a few words on what is being done.
+
+    editor: makes the edit of a proven remedy, given the setup before it, where a program is written in something other than Python.
+    apart: codes that are not asked for, since the program cannot have them.
 
     Never raises for what a program does: what could not be examined stands in `examined["not_seen"]`.
     """
@@ -62,7 +69,7 @@ def examine_program(program: Program, *, seconds: float | None = None, seed: int
         try:
             case = Case(view, deadline=begun + limit, run_seconds=limit * RUN_SHARE, seed=seed)
             with _threads(1 if case.per_update < SMALL else torch.get_num_threads()):
-                findings, verdict = _examine(case, say)
+                findings, verdict = _examine(case, say, editor, apart)
         except Exception as error:  # the user's code, run in ways it was not written for, may raise anything
             examined["not_seen"].append(f"The program's steps cannot be repeated: {error}.")
             return Examination("healthy", (), examined, time.monotonic() - begun)
@@ -85,7 +92,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
+def _examine(case: Case, say: Progress, editor: Editor | None, apart: frozenset[str]) -> tuple[list[Finding], Verdict]:
     say("a copy as it is")
     case.outcome()
     findings: list[Finding] = []
@@ -97,7 +104,7 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
         suspicions = [
             one
             for one in _suspicions(case, say)
-            if one.code not in named and (bad or one.certain or one.always) and not (tuned and one.code.startswith(TUNING))
+            if one.code not in named | apart and (bad or one.certain or one.always) and not (tuned and one.code.startswith(TUNING))
         ]
         strong = [one for one in suspicions if one.certain or one.strength >= STRONG]
         rated = bad and any(one.code in RATES for one in strong)  # then the rate and another fault are tried at once before what is weak
@@ -117,7 +124,7 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
                 if _settles(case, suspicion, proof):
                     break
         if not proofs and bad and (both := _jointly(case, suspicions)):
-            findings += [finding(suspicion, proof) for suspicion, proof in both]
+            findings += [finding(suspicion, proof, None if editor is None else editor(suspicion, proof, case.setup)) for suspicion, proof in both]
             named |= {suspicion.code for suspicion, _ in both}
             case.setup = both[-1][1].setup or case.setup
             continue
@@ -130,7 +137,7 @@ def _examine(case: Case, say: Progress) -> tuple[list[Finding], Verdict]:
             if not proofs:
                 break
         suspicion, proof = _first(proofs)
-        found = finding(suspicion, proof)
+        found = finding(suspicion, proof, None if editor is None else editor(suspicion, proof, case.setup))
         findings.append(found)
         named.add(suspicion.code)
         if suspicion.code in UNLEARNABLE:
@@ -245,9 +252,9 @@ def is_bad(case: Case) -> bool:
     return level < 1 - PRACTICE_MARGIN and case.setup is case.first and case.practice is not None
 
 
-def finding(suspicion: Suspicion, proof: Proof) -> Finding:
-    """What is told."""
-    edit = _edit(proof)
+def finding(suspicion: Suspicion, proof: Proof, edit: dict[str, Any] | None = None) -> Finding:
+    """What is told. edit: of the remedy; made of the user's source where none is given."""
+    edit = edit or _edit(proof)
     curves = {}
     if proof.before and proof.after:
         curves = {"as it is": proof.before[0].curve(), "repaired": proof.after[0].curve()}

@@ -187,7 +187,9 @@ def check_script(path: str | Path) -> Path:
     try:
         known = script.exists()
         if known and script.is_dir():
-            raise InputError(f"{path} must be a script; it is a folder: name the file in it that trains", file=path)
+            raise InputError(
+                f"{path} must be a script; it is a folder: name the file in it that trains, or give the folder of a run", file=path
+            )
         if known and not script.is_file():
             raise InputError(f"{path} must be a script; it is no regular file", file=path)
         size = script.stat().st_size

@@ -123,6 +123,7 @@ def run(
         done = 0
         passes = 0
         events = _events(view, setup)
+        courses = _courses(view, events)
         updates = max(1, round(updates * setup.stop))
         while done < updates and time.monotonic() - begun < seconds:
             total: Tensor | None = None
@@ -153,7 +154,7 @@ def run(
                     case Update():
                         if setup.clip is not None:
                             torch.nn.utils.clip_grad_norm_([w for w in copies.parameters() if w.grad is not None], setup.clip)
-                        _rates(optimizers[event.optimizer], view, setup, done, event)
+                        _rates(optimizers[event.optimizer], courses[event.optimizer], setup, done)
                         optimizers[event.optimizer].step()
             losses.append((total if total is not None else torch.tensor(float("nan"))) / view.per_update)
             done += 1
@@ -305,12 +306,17 @@ def _has(network: nn.Module, name: str) -> bool:
     return any(name == own for own, _ in network.named_parameters())
 
 
-def _rates(optimizer: torch.optim.Optimizer, view: Supervised, setup: Setup, done: int, event: Update) -> None:
+def _courses(view: Supervised, events: Sequence[Event]) -> dict[int, list[tuple[float, ...]]]:
+    """The program's rates by the number of the optimiser, in their order."""
+    numbers = {event.optimizer: event.rates for event in events if isinstance(event, Update)}
+    return {number: [rates for own, rates in view.program.rates if own == number] or [first] for number, first in numbers.items()}
+
+
+def _rates(optimizer: torch.optim.Optimizer, own: Sequence[tuple[float, ...]], setup: Setup, done: int) -> None:
     if setup.optimizer is not None and "lr" in setup.options:
         for group in optimizer.param_groups:
             group["lr"] = setup.options["lr"] * setup.rate
         return
-    own = [rates for number, rates in view.program.rates if number == event.optimizer] or [event.rates]
     rates = own[0 if setup.constant else min(int(done / setup.stretch), len(own) - 1)]
     for group, rate in zip(optimizer.param_groups, rates, strict=False):
         group["lr"] = rate * setup.rate if "lr" not in setup.options else setup.options["lr"] * setup.rate
