@@ -34,9 +34,14 @@ _hooks: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
 def claim(recorder: Recorder) -> None:
     """One recorder at a time."""
-    if _active:
+    if at_work():
         raise InputError("a Recorder is at work already; leave its `with` block before another one begins")
     _active.append(recorder)
+
+
+def at_work() -> bool:
+    """Whether a recorder records. One whose training was left by an error takes itself away when it is asked."""
+    return any(not recorder.over() for recorder in list(_active))
 
 
 def release(recorder: Recorder) -> None:
