@@ -51,6 +51,10 @@ class Within(Recorder):
         super().__exit__(*error)
         self._entry = self.places.within = None
 
+    def door(self, owner: Any, name: str, new: Any) -> None:
+        """Exchanges one more attribute of a class for as long as it records."""
+        self._patches.put(owner, name, new)
+
     def called(self, original: Callable[..., Any], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return original(module, *args, **kwargs) if self.over() else super().called(original, module, args, kwargs)
 
@@ -94,7 +98,9 @@ class Beside:
         """Examines what was seen of the last training, once. Raises InputError where nothing was."""
         if self.examination is None:
             if self._recorder is None:
-                raise InputError(f"there is nothing to examine: {type(self).__name__} has seen no training; give it to {self.framework} and train first")
+                raise InputError(
+                    f"there is nothing to examine: {type(self).__name__} has seen no training; give it to {self.framework} and train first"
+                )
             self._end()
             with _draws_kept():
                 program = self._recorder.program()
@@ -147,7 +153,9 @@ def page(examination: Examination) -> list[str]:
     if examination.verdict == "healthy" or not faults:
         return []
     count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}" if examination.verdict == "faulty" else "the data hold nothing to learn"
-    lines = [f"goodfit doctor: {count} in this training, proven by {examination.examined.get('runs', 0)} short copies in {examination.seconds:.0f} s"]
+    lines = [
+        f"goodfit doctor: {count} in this training, proven by {examination.examined.get('runs', 0)} short copies in {examination.seconds:.0f} s"
+    ]
     for rank, finding in enumerate(faults[:_SHOWN], 1):
         gain = f" (gains {finding.gain:.0%} of what was to be gained)" if finding.gain is not None else ""
         lines += [f"  {rank}. {finding.code}{gain}: {finding.message}", f"     {finding.remedy}"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from goodfit.base.errors import InputError
 from goodfit.doctor.callback import Beside
@@ -20,7 +21,7 @@ class LightningCallback(Beside):
 
     framework = "lightning.pytorch.Trainer(callbacks=[...])"
     packages = ("lightning", "pytorch_lightning", "lightning_fabric")
-    words = {
+    words: ClassVar[Mapping[str, str]] = {
         "optim.rate-high": "In Lightning the rate is that of the optimiser which configure_optimizers returns.",
         "optim.rate-low": "In Lightning the rate is that of the optimiser which configure_optimizers returns.",
         "optim.choice": "In Lightning configure_optimizers returns the optimiser.",
@@ -46,7 +47,9 @@ class LightningCallback(Beside):
                 try:
                     import pytorch_lightning as package  # type: ignore[no-redef]
                 except ModuleNotFoundError:
-                    raise InputError("LightningCallback needs Lightning, which is not installed; install it with: pip install lightning") from None
+                    raise InputError(
+                        "LightningCallback needs Lightning, which is not installed; install it with: pip install lightning"
+                    ) from None
             loaded = [package]
         return tuple(module.Callback for module in loaded)
 

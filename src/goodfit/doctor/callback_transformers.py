@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch.optim import Optimizer
 
@@ -21,7 +22,7 @@ class TrainerCallback(Beside):
 
     framework = "transformers.Trainer(callbacks=[...])"
     packages = ("transformers", "accelerate")
-    words = {
+    words: ClassVar[Mapping[str, str]] = {
         "optim.rate-high": "In transformers: TrainingArguments(learning_rate=...).",
         "optim.rate-low": "In transformers: TrainingArguments(learning_rate=...).",
         "optim.choice": "In transformers: TrainingArguments(optim=...).",

@@ -89,6 +89,10 @@ def find_meeting(tape: Tape) -> Meeting | None:
 
 def _inside(tape: Tape) -> Meeting | None:
     root = tape.root
+    while root is not None and not isinstance(tape.nodes[root.node].call, Part):  # a loss that is divided by the number of batches
+        node = tape.nodes[root.node]
+        came = [leaf for leaf in tensors_of((node.args, dict(node.kwargs))) if isinstance(leaf, Value)]
+        root = came[0] if len(came) == 1 else None
     for number, node in enumerate(tape.nodes):
         if isinstance(node.call, Part) and root is not None and root.node == number and root.path:
             for name in TARGET_NAMES:
