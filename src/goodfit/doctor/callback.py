@@ -166,7 +166,7 @@ def page(examination: Examination) -> list[str]:
 
 
 @cache
-def _joined(kind: type, bases: tuple[type, ...]) -> type:
+def _joined(kind: Any, bases: tuple[type, ...]) -> Any:
     """The callback as a class of the framework's too: only now is it known to be there."""
     return type(kind.__name__, (kind, *bases), {"__module__": kind.__module__, "__doc__": kind.__doc__}) if bases else kind
 

@@ -50,7 +50,7 @@ class TrainerCallback(Beside):
         if args.world_size > 1 or args.n_gpu > 1:
             print("goodfit doctor: a training on several devices is not examined; let the Trainer see one device for an examination")
             return
-        optimizer = kwargs.get("optimizer")
+        optimizer: Any = kwargs.get("optimizer")
         while isinstance(getattr(optimizer, "optimizer", None), Optimizer):
             optimizer = optimizer.optimizer  # accelerate wraps it
         self._begin([kwargs["model"]], [] if optimizer is None else [optimizer])
