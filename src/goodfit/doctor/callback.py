@@ -35,12 +35,14 @@ class Within(Recorder):
     """Records for as long as a call of a framework runs, and takes itself away at the next chance after an error has ended that call.
 
     entry: its frame. Lines of the user's further out are not looked at: they only called the framework.
+    gathering: gradients that are set to nothing now are kept elsewhere, and are used with those to come.
     """
 
     def __init__(self, entry: FrameType, networks: Sequence[nn.Module] = (), optimizers: Sequence[Optimizer] = ()) -> None:
         super().__init__(networks=networks, optimizers=optimizers)
         self._entry: FrameType | None = entry
         self.places.within = entry
+        self.gathering = False
 
     def over(self) -> bool:
         if self.live and not instruments.runs(self._entry):
@@ -60,6 +62,12 @@ class Within(Recorder):
 
     def backward(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return original(*args, **kwargs) if self.over() else super().backward(original, args, kwargs)
+
+    def zeroed(self, optimizer: Optimizer | None, module: nn.Module | None, to_none: bool) -> None:
+        if self.gathering:
+            self._had.clear()
+        else:
+            super().zeroed(optimizer, module, to_none)
 
     def before_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType | None) -> Any:
         return None if self.over() else super().before_step(optimizer, args, kwargs, frame)

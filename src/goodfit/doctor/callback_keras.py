@@ -122,7 +122,8 @@ def _open(recorder: Within, twins: _Twins, not_seen: list[str]) -> None:
         twin = twins.of(optimizer, [variable.value for variable in trainable_variables])
         gathered = getattr(optimizer, "gradient_accumulation_steps", None) or 1
         waited = twins.waited[id(optimizer)] = twins.waited.get(id(optimizer), 0) % gathered + 1
-        if waited < gathered:
+        recorder.gathering = waited < gathered
+        if recorder.gathering:
             return quietly(recorder, apply)(optimizer, grads, trainable_variables)
         _before(recorder, optimizer, twin, gathered, not_seen)
         try:

@@ -7,6 +7,7 @@ no part of it. Here a copy is made attribute by attribute, as Python copies any 
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -54,39 +55,45 @@ class KerasNetworks:
 
 @contextmanager
 def _copied_by_parts(kind: type) -> Iterator[None]:
-    """Everything that would be copied through Keras' files is copied by `_copy` in here."""
+    """Everything that would be copied through Keras' files is copied by `_copy` in here, and its lists that note what is added to them by `_held`."""
     saved = next((one for one in kind.__mro__ if "__reduce__" in vars(one) and one.__module__.startswith("keras.")), None)
-    if saved is None or "__deepcopy__" in vars(saved):  # another version of Keras, or a copy in a copy
-        yield
-        return
-    saved.__deepcopy__ = _copy  # type: ignore[attr-defined]
+    noting = (
+        [one for one in getattr(sys.modules.get("keras.src.utils.tracking"), "__dict__", {}).values() if isinstance(one, type)]
+        if saved
+        else []
+    )
+    ways: list[tuple[Any, Any]] = [(saved, _copy)] if saved else []  # another version of Keras may do without
+    ways += [(one, _held) for one in noting if issubclass(one, list | dict | set) and one.__name__.startswith("Tracked")]
+    for one, way in ways:
+        one.__deepcopy__ = way
     try:
         yield
     finally:
-        del saved.__deepcopy__  # type: ignore[attr-defined]
+        for one, _ in ways:
+            del one.__deepcopy__
 
 
 def _copy(self: Any, memo: dict[int, Any]) -> Any:
     made = object.__new__(type(self))
     memo[id(self)] = made
-    made.__dict__.update({name: _part(name, value, memo) for name, value in vars(self).items() if name not in _BOUND})
+    for name, value in vars(self).items():
+        if name in _TRAINING:
+            made.__dict__[name] = value if name == "optimizer" else None
+        elif name not in _BOUND:
+            made.__dict__[name] = copy.deepcopy(value, memo)
     return made
 
 
-def _part(name: str, value: Any, memo: dict[int, Any]) -> Any:
-    if name in _TRAINING:
-        return value if name == "optimizer" else None
-    if type(value).__name__.startswith("Tracked") and isinstance(value, list):
-        return _listed(value, memo)
-    return copy.deepcopy(value, memo)
-
-
-def _listed(value: Any, memo: dict[int, Any]) -> Any:
-    """A list of Keras' that notes what is added to it: the copy's notes are copied, and not made anew."""
-    if id(value) in memo:
-        return memo[id(value)]
-    made = type(value)()
-    memo[id(value)] = made
-    list.extend(made, [copy.deepcopy(one, memo) for one in value])
-    made.tracker = copy.deepcopy(value.tracker, memo)
+def _held(self: Any, memo: dict[int, Any]) -> Any:
+    """What it notes is copied, and not noted anew."""
+    made = type(self)()
+    memo[id(self)] = made
+    plain = super(type(self), made)
+    if isinstance(self, dict):
+        for key, value in self.items():
+            plain.__setitem__(key, copy.deepcopy(value, memo))  # type: ignore[misc]
+    else:
+        for value in self:
+            (plain.append if isinstance(self, list) else plain.add)(copy.deepcopy(value, memo))  # type: ignore[misc]
+    made.tracker = copy.deepcopy(self.tracker, memo)
     return made
