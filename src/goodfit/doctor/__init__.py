@@ -6,6 +6,8 @@
 
     gf.doctor.examine(model, loss, batches, optimizer)
 
+    lightning.pytorch.Trainer(callbacks=[gf.doctor.LightningCallback()])    # and TrainerCallback for transformers, KerasCallback for Keras on torch
+
 Names are imported when they are first used: the command's own process needs no torch.
 """
 
@@ -20,6 +22,9 @@ _NAMES = {
     "examine_script": "goodfit.doctor.script",
     "Examination": "goodfit.doctor.examination",
     "Recorder": "goodfit.doctor.record",
+    "LightningCallback": "goodfit.doctor.callback_lightning",
+    "TrainerCallback": "goodfit.doctor.callback_transformers",
+    "KerasCallback": "goodfit.doctor.callback_keras",
 }
 __all__ = sorted(_NAMES)
 

@@ -34,9 +34,14 @@ _hooks: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
 def claim(recorder: Recorder) -> None:
     """One recorder at a time."""
-    if _active:
+    if at_work():
         raise InputError("a Recorder is at work already; leave its `with` block before another one begins")
     _active.append(recorder)
+
+
+def at_work() -> bool:
+    """Whether a recorder records. One whose training was left by an error takes itself away when it is asked."""
+    return any(not recorder.over() for recorder in list(_active))
 
 
 def release(recorder: Recorder) -> None:
@@ -132,7 +137,7 @@ def _losses(recorder: Recorder, patches: Patches) -> None:
 
     patches.put(scaler, "scale", scaled)
     for name in ("unscale_", "step", "update"):
-        patches.put(scaler, name, _quietly(recorder, getattr(scaler, name)))
+        patches.put(scaler, name, quietly(recorder, getattr(scaler, name)))
 
     apply = torch.autograd.Function.__dict__["apply"].__func__
 
@@ -224,7 +229,7 @@ def _made(recorder: Recorder, patches: Patches) -> None:
 
     patches.put(Optimizer, "__init__", optimizer)
     patches.put(DataLoader, "__init__", loader)
-    patches.put(_BaseDataLoaderIter, "__next__", _quietly(recorder, _BaseDataLoaderIter.__next__))
+    patches.put(_BaseDataLoaderIter, "__next__", quietly(recorder, _BaseDataLoaderIter.__next__))
 
 
 def _use(loader: Any, recorder: Recorder) -> LoaderUse:
@@ -304,7 +309,9 @@ def _aside(recorder: Recorder, patches: Patches) -> None:
     patches.put(warnings, "showwarning", shown)
 
 
-def _quietly(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+def quietly(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, and nothing of what it does is written down."""
+
     @functools.wraps(function)
     def quiet(*args: Any, **kwargs: Any) -> Any:
         if recorder.tracer.off or not recorder.mine():

@@ -34,11 +34,13 @@ class Places:
     """Finds the user's frames.
 
     root: the folder of their program; with None every file is theirs that is not torch's, goodfit's, Python's own or an installed package's.
+    within: a frame of a framework's loop; the user's line that called it is not where things happen, and is not looked at.
     """
 
     def __init__(self, root: str | Path | None = None) -> None:
         self._root = None if root is None else Path(root).resolve()
         self._known: dict[str, bool] = {}
+        self.within: FrameType | None = None
 
     def own(self, file: str) -> bool:
         """Whether a file, as a frame names it, is the user's."""
@@ -50,7 +52,7 @@ class Places:
     def here(self) -> Place | None:
         """The innermost frame of the user's that is running; None where nothing of theirs is."""
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
+        while frame is not None and frame is not self.within:
             code = frame.f_code
             if self.own(code.co_filename):
                 return Place(code.co_filename, frame.f_lineno, code.co_name)
@@ -61,7 +63,7 @@ class Places:
         """Where the user made `module`, asked while its `__init__` runs; None too where it is made as a part of another one."""
         frame: FrameType | None = sys._getframe(1)
         found: Place | None = None
-        while frame is not None:
+        while frame is not None and frame is not self.within:
             code = frame.f_code
             made = frame.f_locals.get(code.co_varnames[0]) if code.co_name == "__init__" and code.co_argcount else None
             if isinstance(made, nn.Module):

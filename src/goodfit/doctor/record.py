@@ -140,6 +140,10 @@ class Recorder:
         finally:
             self.resume(popped)
 
+    def over(self) -> bool:
+        """Whether what was to be recorded has ended without a word; of a `with` block it never does."""
+        return False
+
     # The mode
 
     def mine(self) -> bool:

@@ -107,6 +107,7 @@ class Networks:
             self._enter(root)
             self._copy(root)
 
+    @torch.inference_mode(False)
     def refresh(self, root: Root) -> None:
         """Before a call, as long as no backward used a network: a trial call came first, and weights were set, or parts exchanged, after it."""
         if root.settled or root.copy is None:
@@ -160,6 +161,7 @@ class Networks:
         for key in root.weights:
             self._weights[key] = root
 
+    @torch.inference_mode(False)  # a first call may be an evaluation under it, and the copies are to be trained
     def _copy(self, root: Root) -> None:
         """A deep copy. What modules hold beside weights and cannot be copied (open files, locks, tensors with a graph) is shared, or copied as a value."""
         memo = dict(self._copies)

@@ -88,8 +88,9 @@ class Supervised:
         return self.pool.slots[self.meeting.target].joined(whole[rows.to(whole.device)])
 
     def inputs(self) -> list[int]:
-        """Numbers of the data that go into networks by rows."""
-        return [number for number in input_numbers(self.tape) if self.pool is not None and number in self.pool.slots]
+        """Numbers of the data that go into networks by rows; labels for a loss inside of one are no inputs."""
+        labels = self.meeting.target if self.meeting is not None and self.kind != "reconstruction" else -1
+        return [number for number in input_numbers(self.tape) if self.pool is not None and number in self.pool.slots and number != labels]
 
     def features(self, rows: Tensor) -> Tensor | None:
         """[rows, F] float: all that goes into the network, laid flat; None where it is words or nothing."""

@@ -205,6 +205,14 @@ class Tracer:
         self._write(self._call(func, None, trees, slots), result, taste)
         return result
 
+    def told(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
+        """Writes down that `func` gives `result` for these arguments, where something else has computed the same."""
+        slots: list[Slot] = []
+        trees = replaced((args, kwargs), Tensor, lambda tensor: self._enter(tensor, slots))
+        taste = self._taste_of(slots)
+        self._settle(slots, taste)
+        self._write(self._call(func, None, trees, slots), result, taste)
+
     def network(
         self, module: nn.Module, run: Callable[[], Any], args: tuple[Any, ...], kwargs: dict[str, Any], modes: dict[str, bool]
     ) -> tuple[Any, Call | None]:

@@ -89,6 +89,10 @@ def find_meeting(tape: Tape) -> Meeting | None:
 
 def _inside(tape: Tape) -> Meeting | None:
     root = tape.root
+    while root is not None and not isinstance(tape.nodes[root.node].call, Part):  # a loss that is divided by the number of batches
+        node = tape.nodes[root.node]
+        came = [leaf for leaf in tensors_of((node.args, dict(node.kwargs))) if isinstance(leaf, Value)]
+        root = came[0] if len(came) == 1 else None
     for number, node in enumerate(tape.nodes):
         if isinstance(node.call, Part) and root is not None and root.node == number and root.path:
             for name in TARGET_NAMES:
@@ -101,7 +105,7 @@ def find_kind(meeting: Meeting | None, tape: Tape, targets: Tensor, output: Tens
     """targets: [N, chunk, ...] of all rows; output: one batch's answer."""
     if meeting is None:
         return "unknown"
-    if meeting.target in input_numbers(tape):
+    if meeting.target in input_numbers(tape) and not _labels_alone(meeting, tape):
         return "reconstruction"
     given = tape.data[meeting.target]
     if not given.is_floating_point():
@@ -121,6 +125,13 @@ def find_kind(meeting: Meeting | None, tape: Tape, targets: Tensor, output: Tens
     if shares and meeting.loss in {"cross_entropy", "kl_div"} and bool(((targets.flatten(0, -2).sum(-1) - 1).abs() < 1e-3).all()):
         return "one-hot"  # smoothed labels, a teacher's shares
     return "regression"
+
+
+def _labels_alone(meeting: Meeting, tape: Tape) -> bool:
+    """Whether the target enters a network as its labels and as nothing else: it computes the loss inside, and answers without them."""
+    calls = [node for node in tape.nodes if isinstance(node.call, Part)]
+    entered = [leaf for node in calls for leaf in tensors_of((node.args, dict(node.kwargs)))]
+    return meeting.loss == "inside" and entered.count(Data(meeting.target)) == 1
 
 
 def _class_dim(output: Tensor, target: Tensor) -> int | None:

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from goodfit.doctor.program import Part, Place
 from goodfit.doctor.replay import Copies, run_tape
 from goodfit.doctor.supervised import Supervised
+from goodfit.doctor.task import LOSSES
 
 # Calls that leave every number as it is and only change where it stands, or how many bits it has.
 SHAPES = frozenset(
@@ -117,6 +118,11 @@ class Trail:
     def of(self, tensor: Any, through: frozenset[str] = SHAPES) -> Seen | None:
         """The call that made a tensor, changes of shape passed over."""
         return self._passed(self.made.get(id(tensor)), through)
+
+    @property
+    def loss(self) -> str:
+        """Name of the loss that a network computes inside; empty where it calls none of torch's."""
+        return next((seen.name for seen in self.made.values() if seen.name in LOSSES), "")
 
     def before(self, seen: Seen) -> Seen | None:
         """The call that made what went into this one, changes of shape passed over."""

@@ -57,12 +57,15 @@ class _Wrong:
 def suspect(case: Case) -> Suspicion | None:
     """The last activation against the loss and the targets."""
     view = case.view
-    if view.meeting is None or view.kind == "unknown" or view.meeting.loss == "inside" or case.trail.answer is None:
+    if view.meeting is None or view.kind == "unknown" or case.trail.answer is None:
         return None
     last = case.trail.of(case.trail.answer)
     squash = last if last is not None and last.name.removesuffix("_") in SQUASHES else None
-    wrong = _likelihood(case, squash)
-    if wrong is None and squash is not None:
+    if view.meeting.loss == "inside":  # the network computes it; only what it squashes itself is certain
+        wrong = None if squash is None else _twice(case, squash)
+    else:
+        wrong = _likelihood(case, squash)
+    if wrong is None and squash is not None and view.meeting.loss != "inside":
         wrong = _one_unit(case, squash) or _twice(case, squash) or _labels(case, squash) or _reach(case, squash)
     if wrong is None:
         return None
@@ -142,6 +145,8 @@ def _twice(case: Case, squash: Seen) -> _Wrong | None:
     """Answers squashed before a loss that does it itself."""
     assert case.view.meeting is not None
     loss, name = case.view.meeting.loss, squash.name.removesuffix("_")
+    if loss == "inside":
+        loss = case.trail.loss
     certain = name in SQUASHED_TWICE.get(loss, ())
     if not certain and not (loss == "cross_entropy" and name in RECTIFIERS | {"softplus", "logsigmoid"}):
         return None
