@@ -124,7 +124,9 @@ def _examine(case: Case, say: Progress, editor: Editor | None, apart: frozenset[
                 if _settles(case, suspicion, proof):
                     break
         if not proofs and bad and (both := _jointly(case, suspicions)):
-            findings += [finding(suspicion, proof, None if editor is None else editor(suspicion, proof, case.setup)) for suspicion, proof in both]
+            findings += [
+                finding(suspicion, proof, None if editor is None else editor(suspicion, proof, case.setup)) for suspicion, proof in both
+            ]
             named |= {suspicion.code for suspicion, _ in both}
             case.setup = both[-1][1].setup or case.setup
             continue
