@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from tests.doctor.made import blobs, mlp, plain, rings
 from torch import nn
 
-from goodfit.doctor.case import CERTAIN_MARGIN, Case, Gain, Remedy, Suspicion
-from goodfit.doctor.engine import examine_program, is_bad
+from goodfit.doctor.case import CERTAIN_MARGIN, Case, Gain, Proof, Remedy, Suspicion
+from goodfit.doctor.engine import _first, examine_program, is_bad
 from goodfit.doctor.program import Program
 from goodfit.doctor.replay import Copies, ReplayError, run_tape
 from goodfit.doctor.short import Setup, run, score
@@ -127,6 +127,7 @@ def test_two_faults_that_hide_each_other_are_found_together() -> None:
     assert found.examined["repaired"] > 0.8
 
 
+@pytest.mark.filterwarnings("ignore:Using a target size")
 def test_two_exact_faults_that_hide_each_other_are_found_together() -> None:
     """Numbers that are spread over all targets teach the mean only, and nothing is taught where gradients are set to nothing before each step."""
     (x, _), (held, _) = rings(600), rings(400, seed=1)
@@ -136,6 +137,13 @@ def test_two_exact_faults_that_hide_each_other_are_found_together() -> None:
     found = examine_program(program, seconds=30)
     assert {one.code for one in found.findings} == {"loss.broadcast", "loop.no-step"}
     assert found.examined["repaired"] > 0.8
+
+
+def test_an_exact_fault_is_told_before_a_rate_that_makes_up_for_it() -> None:
+    exact, rate = Suspicion("head.activation", 0.9, {}, certain=True), Suspicion("optim.rate-low", 0.35, {})
+    small, large = (Proof(Gain(value, 0.01, value, (value,) * 3), "") for value in (0.04, 0.6))
+    assert _first([(exact, small), (rate, large)])[0] is exact
+    assert _first([(exact, small), (Suspicion("activation.dead", 0.5, {}), large)])[0].code == "activation.dead"
 
 
 def test_the_same_seed_gives_the_same_findings() -> None:

@@ -32,10 +32,12 @@ RUN_SHARE = 1 / 15  # of the time for one copy: 4 seconds of a minute, for some 
 MOST_ROUNDS = 4  # remedies in a row: programs have 2.2 faults on average
 POOR = 0.1  # skill that is hardly better than the best constant answer
 NEARLY = 0.7  # of the largest gain: among remedies that gain nearly as much, the exact signal and then the stronger one tells the cause
+EXACT = 0.05  # the same for an exact signal where another rate or more time gains most: these make up for many a fault, and are found after it too
 SMALL = 0.005  # seconds of an update below which a second thread costs more than it gives
 STRONG = 0.6  # strength of a signal that few healthy programs show
 SETTLED = 0.85  # of what was to be gained
 GOOD = 0.02  # of skill below the references at which an outcome is not called bad
+OTHERWISE = frozenset({"data.imbalance"})  # gain by other points than those that all else is judged by, and may lose these
 TUNING = "optim."  # one of these is named: rate, length, batch and optimiser make up for each other, and a second one only tunes what the first left
 RATES = frozenset({"optim.rate-high", "optim.rate-low"})
 MENDED = 0.06  # the same once something was repaired: what is left then is often no more than tuning brings to sound programs
@@ -98,7 +100,7 @@ def _examine(case: Case, say: Progress, editor: Editor | None, apart: frozenset[
     findings: list[Finding] = []
     named: set[str] = set()
     for _ in range(MOST_ROUNDS):
-        bad = is_bad(case)
+        bad = is_bad(case) and not named & OTHERWISE
         proofs: list[tuple[Suspicion, Proof]] = []
         tuned = {one for one in named if one.startswith(TUNING)}
         suspicions = [
@@ -215,7 +217,8 @@ def _first(proofs: list[tuple[Suspicion, Proof]]) -> tuple[Suspicion, Proof]:
 
     faults = [pair for pair in proofs if pair[1].severity != "remark"] or proofs
     most = max(worth(proof) for _, proof in faults)
-    near = [pair for pair in faults if worth(pair[1]) >= NEARLY * most]
+    tuning = max(faults, key=lambda pair: worth(pair[1]))[0].code.startswith(TUNING)
+    near = [pair for pair in faults if worth(pair[1]) >= (EXACT if tuning and pair[0].certain else NEARLY) * most]
     return max(near, key=lambda pair: (pair[0].certain, pair[0].strength, worth(pair[1])))
 
 
