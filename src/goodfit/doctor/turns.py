@@ -40,11 +40,14 @@ class _Doubt:
 
 def examine_turns(program: Program, seconds: float) -> tuple[list[Finding], list[str]]:
     """The findings, and sentences on what could not be looked at. seconds: about what the copies may take, counted and not timed."""
-    doubts = [*_diverged(program), *_unzeroed(program), *_unstepped(program), *_cut(program)]
-    if not doubts:
-        return [], []
+    doubts: list[_Doubt] = []
     found: list[Finding] = []
     sentences: list[str] = []
+    for signal in (_diverged, _unzeroed, _unstepped, _cut):
+        try:
+            doubts += signal(program)
+        except Exception as error:  # a fault in one signal, in our code or the user's, costs that signal only, and is said
+            sentences.append(f"{signal.__name__.strip('_')}: {type(error).__name__}: {error}")
     plain: list[Repeated] = []
     most = FEWEST
     for doubt in doubts:
