@@ -258,6 +258,27 @@ def test_an_evaluation_is_seen_after_recording_has_ended() -> None:
     assert (len(found.cycles()), found.updates, len(found.losses)) == (7, 20, 20)
 
 
+def test_of_evaluations_that_come_again_some_are_kept_and_the_last_of_another_line_always() -> None:
+    def run() -> None:
+        x, y = rows()
+        model = mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(100):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            if step < 97:
+                with torch.no_grad():
+                    model(x[:step]).argmax(1)
+        with torch.no_grad():
+            model(x[:3]).argmax(1)
+
+    for keep in (256, 10):
+        found = record(run, keep_updates=keep)
+        assert [one.after for one in found.evaluations] == [1, 100]
+        assert [list(one.shape) for one in found.evaluations[1].tapes[0].data] == [[3, 5]]
+
+
 def test_an_evaluation_keeps_at_most_64_tapes() -> None:
     def run() -> None:
         x, y = rows()

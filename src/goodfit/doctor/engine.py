@@ -26,6 +26,7 @@ from goodfit.doctor.program import Program
 from goodfit.doctor.rates import at_best_rates, margin, remedied
 from goodfit.doctor.short import Setup
 from goodfit.doctor.supervised import NotSupervised, Supervised, supervised
+from goodfit.doctor.turns import examine_turns
 
 SECONDS = 60.0  # of an examination, where none are given
 RUN_SHARE = 1 / 15  # of the time for one copy: 4 seconds of a minute, for some twelve copies of which most are shorter
@@ -67,7 +68,9 @@ def examine_program(
             view = supervised(program, seed=seed)
         except NotSupervised as error:
             examined["not_seen"].append(f"{str(error)[:1].upper()}{str(error)[1:]}.")
-            return Examination("healthy", (), examined, time.monotonic() - begun)
+            findings, sentences = examine_turns(program, limit)
+            examined["not_seen"] += sentences
+            return Examination("faulty" if findings else "healthy", tuple(findings), examined, time.monotonic() - begun)
         try:
             case = Case(view, deadline=begun + limit, run_seconds=limit * RUN_SHARE, seed=seed)
             with _threads(1 if case.per_update < SMALL else torch.get_num_threads()):

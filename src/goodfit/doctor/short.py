@@ -124,6 +124,7 @@ def run(
         passes = 0
         events = _events(view, setup)
         courses = _courses(view, events)
+        rows = view.batches[0]
         updates = max(1, round(updates * setup.stop))
         while done < updates and time.monotonic() - begun < seconds:
             total: Tensor | None = None
@@ -155,7 +156,8 @@ def run(
                         if setup.clip is not None:
                             torch.nn.utils.clip_grad_norm_([w for w in copies.parameters() if w.grad is not None], setup.clip)
                         _rates(optimizers[event.optimizer], courses[event.optimizer], setup, done)
-                        optimizers[event.optimizer].step()
+                        step = optimizers[event.optimizer].step
+                        step(_again(view, setup, copies, optimizers[event.optimizer], rows)) if event.closure else step()  # type: ignore[arg-type]
             losses.append((total if total is not None else torch.tensor(float("nan"))) / view.per_update)
             done += 1
             if done % LOOK_EVERY == 0 and not bool(torch.isfinite(losses[-1])):
@@ -171,6 +173,18 @@ def run(
     return Outcome(
         setup, seed, values, held, trained, held_loss, trained_loss, finite, done, time.monotonic() - begun, copies if keep else None
     )  # fmt: skip
+
+
+def _again(view: Supervised, setup: Setup, copies: Copies, optimizer: torch.optim.Optimizer, rows: Tensor) -> Callable[[], Tensor]:
+    """What an optimiser such as LBFGS calls to have the loss of the same rows and its gradients."""
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = loss_of(view, setup, copies, rows)
+        (loss if setup.weigh is None else setup.weigh(loss, len(rows))).backward()
+        return loss
+
+    return closure
 
 
 def fresh(view: Supervised, setup: Setup, seed: int = 0) -> Copies:

@@ -60,9 +60,9 @@ class Root:
         return self._inner[id(module)]
 
     @property
-    def rebuilt(self) -> bool:
-        """Whether parts with weights were exchanged or added since note was taken of them."""
-        return any(id(weight) not in self.weights for weight in self.module.parameters())
+    def exchanged(self) -> bool:
+        """Whether it has weights now that it had not."""
+        return self.settled and any(id(weight) not in self.weights for weight in self.module.parameters())
 
     @property
     def lazy(self) -> bool:

@@ -111,7 +111,7 @@ def supervised(program: Program, *, seed: int = 0) -> Supervised:
     common, count = Counter(signature(event.tape) for event in passes).most_common(1)[0]
     if count < REGULAR * len(passes):
         raise NotSupervised(
-            "the steps of the program differ from each other, as with several losses in turn; only single events were looked at"
+            "the steps of the program differ from each other, as with several losses in turn; what each optimiser does was looked at by itself"
         )
     if not any(isinstance(node.call, Part) for node in passes[0].tape.nodes):
         raise NotSupervised("no network was called between the data and the loss")
@@ -122,7 +122,7 @@ def supervised(program: Program, *, seed: int = 0) -> Supervised:
     tape = _middle(tapes)
     every = torch.unique(torch.cat(batches))
     held, carved, overlap = torch.empty(0, dtype=torch.int64), True, 0
-    evaluated: list[Evaluated] = []
+    evaluated = [Evaluated(None, float("nan"), any(map(_mode, one.tapes)), one.after, 0) for one in program.evaluations]
     if pool is not None:
         evaluated, held, overlap = _evaluated(program, tape, meeting, pool, every)
         carved = len(held) < FEWEST_HELD
