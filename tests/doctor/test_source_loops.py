@@ -236,7 +236,7 @@ def test_the_loss_is_scaled_where_its_gradients_are_computed(tmp_path: Path) -> 
     written = Written(tmp_path, "l.backward()\n(a + b).backward()\nf(m(x)).backward(retain_graph=True)\n")
     for before, after in (
         ("l.backward()", "(l / 32).backward()"),
-        ("(a + b).backward()", "((a + b) / 32).backward()"),
+        ("(a + b).backward()", "(((a + b) / 32)).backward()"),
         ("f(m(x)).backward(retain_graph=True)", "(f(m(x)) / 32).backward(retain_graph=True)"),
     ):
         assert written.lines(scale_backward(written.at(before), "({} / 32)")) == (before, after)

@@ -153,8 +153,8 @@ def threshold_largest(place: Place, threshold: str, *, squeeze: bool) -> Edit | 
         return source.edit(
             [Change(*source.span(outer.targets[0]), source.code(outer.targets[0].elts[1])), Change(*source.span(call), written)]
         )
-    chosen = isinstance(outer, ast.Subscript) and source.code(outer.slice) == "1"
-    if chosen or (isinstance(outer, ast.Attribute) and outer.attr == "indices"):  # out.max(1)[1]
+    second = isinstance(outer, ast.Subscript) and source.code(outer.slice) == "1"  # out.max(1)[1]
+    if outer is not None and (second or (isinstance(outer, ast.Attribute) and outer.attr == "indices")):
         return source.edit([Change(*source.span(outer), written)])
     return None
 
