@@ -98,7 +98,7 @@ def rerun(
     widths = _widths(encoded)
     loss = _Loss(target.kind, recipe)
     one = _padded(batches.batch(0, 0), widths)
-    cost = RECORDED * seconds_of(lambda: loss(network, one).backward())  # type: ignore[no-untyped-call]
+    cost = RECORDED * seconds_of(lambda: loss(network, one).backward())
     network.zero_grad()
     count = min(ended.updates or MOST_UPDATES, MOST_UPDATES, max(int(SHARE * seconds / cost), FEWEST_UPDATES))
     rates = course(recipe, ended, max(count, min(ended.updates, MOST_RATES)))
@@ -109,7 +109,7 @@ def rerun(
             for group in optimizer.param_groups:
                 group["lr"] = rates[number] * group.get("lr_factor", 1.0)
             optimizer.zero_grad()
-            loss(network, batch).backward()  # type: ignore[no-untyped-call]
+            loss(network, batch).backward()
             if recipe.optim.clip is not None:
                 torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optim.clip)
             optimizer.step()
