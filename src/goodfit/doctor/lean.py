@@ -81,4 +81,6 @@ class Lean:
             recorder.evaluations.close(recorder.updates)
         recorder.updates += 1
         recorder.tracer.step += 1
+        recorder.drafts.late += 1
+        recorder.drafts.late_in_eval += not any(root.module.training for root in recorder.networks.roots)
         recorder.drafts.rate(recorder.drafts.optimizer(optimizer, None).number, rates_of(optimizer))

@@ -43,7 +43,7 @@ def examine_turns(program: Program, seconds: float) -> tuple[list[Finding], list
     doubts: list[_Doubt] = []
     found: list[Finding] = []
     sentences: list[str] = []
-    for signal in (_diverged, _unzeroed, _unstepped, _cut):
+    for signal in (_unzeroed, _unstepped, _cut, _diverged):
         try:
             doubts += signal(program)
         except Exception as error:  # a fault in one signal, in our code or the user's, costs that signal only, and is said
@@ -51,6 +51,8 @@ def examine_turns(program: Program, seconds: float) -> tuple[list[Finding], list
     plain: list[Repeated] = []
     most = FEWEST
     for doubt in doubts:
+        if found and doubt.code == "optim.rate-high":
+            continue  # numbers that grow may be the work of what was found
         try:
             if not plain:
                 each = max(seconds_of(lambda: repeated(program, Change(), most=FEWEST)) / FEWEST, 1e-5)
