@@ -35,6 +35,9 @@ class KerasNetwork(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> KerasNetwork:
         made = type(self).__new__(type(self))
         memo[id(self)] = made
+        memo |= {
+            id(module): module for name, module in list(sys.modules.items()) if name.startswith("keras.")
+        }  # Keras' draws hold its backend
         with _copied_by_parts(type(self.layer)):
             made.__dict__ = {name: copy.deepcopy(value, memo) for name, value in vars(self).items()}
         return made
