@@ -18,6 +18,8 @@ PIP := -m pip --disable-pip-version-check install --quiet -c constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 # torch goes in first and alone: an index that offers several builds of it is asked once, for the pinned version.
 TORCH := $(shell grep '^torch==' constraints.txt)
+# Peers that ask for a torchvision which they do not import, and of which no build matches this torch.
+ALONE := $(shell sed -n 's/^# alone: \([^ ]*\).*/\1/p' constraints-bench.txt)
 # Two test processes of one thread each fill two cores; more threads only take turns.
 JOBS ?= 2
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 POLARS_MAX_THREADS=2
@@ -59,6 +61,7 @@ $(BENCH)/.installed: constraints-bench.txt $(VENV)/.installed
 	$(BIN)/python -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet -c constraints-bench.txt $(TORCH)
 	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet -r constraints-bench.txt
+	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps $(ALONE)
 	touch $@
 
 clean:

@@ -1,11 +1,12 @@
 """Both ends of a Hessian's spectrum, and a way out of a saddle, measured: `python benchmarks/curvature.py`.
 
 *Ends*: a network of a million parameters (64 pixels of the digits, two layers of 960 units, 10 classes) on 1,024 rows in float32, at its start and after 15
-updates. Who: goodfit; goodfit begun warm, from the ends of 128 of the rows, all counted
-(both with the rows in four batches whose graphs are kept); curvlinops with scipy's eigsh at the same tolerance of 1 % (its `which="BE"`, both ends); PyHessian by power iteration, which gives the end
-of larger size alone, and by its density of 30 steps, whose outermost nodes are both ends. Each in a process of its own on all cores, with the seconds and
-the memory of a gradient measured in the same process. The error is that from eigsh in float64 to 1e-6 on products that torch makes by differentiating twice. Seconds are the
-median of five, after one that is not counted; memory is what the process holds at its highest (VmHWM) beyond what it held with network and rows in place.
+updates. Who: goodfit; goodfit begun warm, from the ends of 128 of the rows, all counted (both with the rows in four batches whose graphs are kept);
+curvlinops with scipy's eigsh at the same tolerance of 1 % (its `which="BE"`, both ends); PyHessian by power iteration, which gives the end of larger size
+alone, and by its density of 40 steps, whose outermost nodes are both ends (with 30 the low end is off by more than 1 %). Each in a process of its own on all
+cores, with the seconds and the memory of a gradient measured in the same process. The error is that from eigsh in float64 to 1e-6 on products that torch
+makes by differentiating twice. Seconds are the median of five, after one that is not counted; memory is what the process holds at its highest (VmHWM)
+beyond what it held with network and rows in place.
 
 *Saddle*: 32 hidden units that all begin alike, on all the digits. Descent makes one unit of them and stands still. One run waits; one asks what kind of
 point it is at whenever 500 updates have gained less than 1 %, and steps out where it is a saddle. Both get the same number of updates.
@@ -30,7 +31,7 @@ from record import OURS, PEERS, Record
 
 WHO = {"goodfit": OURS, "goodfit, warm": OURS, "curvlinops, eigsh": PEERS, "PyHessian, power": PEERS, "PyHessian, density": PEERS}
 STATES = {"at its start": 0, "after 15 updates": 15}
-WIDTH, ROWS, BATCH, FEW, ROUNDS, TOLERANCE, DENSITY_STEPS = 960, 1024, 256, 128, 5, 0.01, 30
+WIDTH, ROWS, BATCH, FEW, ROUNDS, TOLERANCE, DENSITY_STEPS = 960, 1024, 256, 128, 5, 0.01, 40
 UPDATES, LOOK, GAIN = 12_000, 500, 0.01  # of a run; between two looks; what must have been gained to go on without a question
 PACKAGES = ("torch", "scipy", "scikit-learn", "goodfit", "curvlinops-for-pytorch", "pyhessian")
 
@@ -55,7 +56,7 @@ def network_and_rows(updates: int, dtype: str = "float32") -> tuple[Any, Any, An
     return network.to(getattr(torch, dtype)), inputs.to(getattr(torch, dtype)), target
 
 
-def measure_ends(who: str, updates: int, memory: bool = False) -> dict[str, Any]:
+def measure_ends(who: str, updates: int, rounds: int, memory: bool = False) -> dict[str, Any]:
     """In a process of its own: ends and seconds, or MiB, and those of a gradient."""
     import torch
     from torch import nn
@@ -72,7 +73,7 @@ def measure_ends(who: str, updates: int, memory: bool = False) -> dict[str, Any]
         return {"gradient_mebibytes": _mebibytes(gradient), "mebibytes": _mebibytes(find)}
     low, high = find()
     values = {"parameters": sum(p.numel() for p in parameters), "low": low, "high": high}
-    return values | {"gradient_seconds": _seconds(gradient, 4 * ROUNDS), "seconds": _seconds(find, ROUNDS)}
+    return values | {"gradient_seconds": _seconds(gradient, 4 * rounds), "seconds": _seconds(find, rounds)}
 
 
 def finder(who: str, network: Any, criterion: Any, inputs: Any, target: Any) -> Callable[[], tuple[float | None, float]]:
@@ -80,9 +81,13 @@ def finder(who: str, network: Any, criterion: Any, inputs: Any, target: Any) -> 
     if who.startswith("goodfit"):
         from torch.nn.functional import cross_entropy
 
-        from goodfit.curvature.lanczos import ends, warm_start
+        from goodfit.curvature.lanczos import Ends, ends, warm_start
         from goodfit.curvature.objective import Objective
         from goodfit.curvature.products import hessian_product
+
+        def enough(found: Ends) -> bool:
+            """Both known to the tolerance of themselves, however faint: what is likely is off by at most two thirds of the error."""
+            return found.low_error <= 1.5 * TOLERANCE * abs(found.low) and found.high_error <= 1.5 * TOLERANCE * abs(found.high)
 
         def ours() -> tuple[float | None, float]:
             def loss(batch: Any) -> Any:
@@ -92,9 +97,8 @@ def finder(who: str, network: Any, criterion: Any, inputs: Any, target: Any) -> 
             if who.endswith("warm"):
                 begin = warm_start(hessian_product(Objective(loss, network, [(inputs[:FEW], target[:FEW])])))
             batches = list(zip(inputs.split(BATCH), target.split(BATCH), strict=True))
-            # Its errors are estimates, so it is asked for half of what it is judged by.
-            found = ends(hessian_product(Objective(loss, network, batches), keep=True), tolerance=TOLERANCE / 2, begin=begin)
-            return found.low, found.high
+            product = hessian_product(Objective(loss, network, batches), keep=True)
+            return ends(product, until=enough, begin=begin).likely
 
         return ours
     if who == "curvlinops, eigsh":
@@ -102,11 +106,12 @@ def finder(who: str, network: Any, criterion: Any, inputs: Any, target: Any) -> 
         from scipy.sparse.linalg import eigsh
 
         def curvlinops() -> tuple[float | None, float]:
-            operator = HessianLinearOperator(network, criterion, dict(network.named_parameters()), [(inputs, target)]).to_scipy()
+            operator = HessianLinearOperator(network, criterion, list(network.parameters()), [(inputs, target)]).to_scipy()
             values = eigsh(operator, k=2, which="BE", tol=TOLERANCE, return_eigenvectors=False)
             return float(values.min()), float(values.max())
 
         return curvlinops
+    import torch
     from pyhessian import hessian
 
     def power() -> tuple[float | None, float]:
@@ -114,11 +119,16 @@ def finder(who: str, network: Any, criterion: Any, inputs: Any, target: Any) -> 
         (value,), _ = hessian(network, criterion, data=(inputs, target), cuda=False).eigenvalues(maxIter=300, tol=TOLERANCE / 10)
         return None, float(value)
 
+    def eig(matrix: Any, *, eigenvectors: bool) -> tuple[Any, Any]:
+        """What torch had until 1.13 and PyHessian 0.1 asks for: real and imaginary parts, [k, 2], and the vectors."""
+        values, vectors = torch.linalg.eig(matrix)
+        return torch.view_as_real(values), vectors.real
+
     def density() -> tuple[float | None, float]:
+        torch.eig = eig
         network.zero_grad()
         nodes, _ = hessian(network, criterion, data=(inputs, target), cuda=False).density(iter=DENSITY_STEPS, n_v=1)
-        values = [complex(value).real for value in nodes[0]]
-        return min(values), max(values)
+        return float(min(nodes[0])), float(max(nodes[0]))
 
     return power if who.endswith("power") else density
 
@@ -266,7 +276,7 @@ def _percent(found: float | None, true: float, who: str, truth: dict[str, float]
 
 def _called(python: Path, child: list[str], environment: dict[str, str]) -> dict[str, Any]:
     """What a process of its own prints last, or how it failed."""
-    call = [str(python), __file__, "--child", *child]
+    call = [str(python), __file__, *child]
     done = subprocess.run(call, capture_output=True, text=True, check=False, env=os.environ | environment)
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"failed": done.stderr.strip().splitlines()[-1:]}
 
@@ -274,6 +284,7 @@ def _called(python: Path, child: list[str], environment: dict[str, str]) -> dict
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--again", action="store_true", help="measure what has been measured")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="calls that are timed, for a try with fewer")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
@@ -283,7 +294,7 @@ def main() -> None:
         elif what == "truth":
             print(json.dumps(measure_truth(int(how))))
         else:
-            print(json.dumps(measure_ends(what, int(how), "MALLOC_MMAP_THRESHOLD_" in os.environ)))
+            print(json.dumps(measure_ends(what, int(how), given.rounds, "MALLOC_MMAP_THRESHOLD_" in os.environ)))
         return
     store.need(PEERS, "bench-env")
     record = Record("curvature")
@@ -297,6 +308,7 @@ def main() -> None:
     for key, python, child in cells:
         if record.has(key, failed=False) and not given.again:
             continue
+        child = ["--rounds", str(given.rounds), "--child", *child]
         values = _called(python, child, {})
         if key["who"] in WHO and "failed" not in values:
             values |= _called(python, child, {"MALLOC_MMAP_THRESHOLD_": "65536"})  # tensors go back to the system where they are freed

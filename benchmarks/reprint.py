@@ -11,6 +11,7 @@ import networks
 import record as store
 import rows
 import tables
+import watching
 from record import FOLDER, Record
 
 RENDER = {
@@ -22,6 +23,7 @@ RENDER = {
     "networks": networks.render,
     "rows": rows.render,
     "tables": tables.render,
+    "watching": watching.render,
 }
 
 

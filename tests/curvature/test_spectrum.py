@@ -73,6 +73,29 @@ def test_errors_cover_the_truth_and_the_search_ends_early(dtype: torch.dtype, ba
         assert high - found.high <= 3 * found.high_error + 1e-5
 
 
+def test_where_an_end_is_likely_at_the_edge_of_a_bulk() -> None:
+    """The law 1 / k^2: what is likely is nearer than any vector's value, and off by no more than two thirds of the error."""
+    values = torch.linspace(-1, 1, 20_001, dtype=torch.float64)
+    for seed in range(5):
+        for steps in (12, 20, 30):
+            found = ends(diagonal_product(values), until=lambda _: False, steps=steps, seed=seed)
+            low, high = found.likely
+            assert abs(low + 1) < 0.5 * (found.low + 1)
+            assert abs(high - 1) < 0.5 * (1 - found.high)
+            assert abs(low + 1) <= 2 / 3 * found.low_error
+            assert abs(high - 1) <= 2 / 3 * found.high_error
+
+
+def test_a_warm_start_of_a_vector_with_one_large_number() -> None:
+    """More numbers than a byte's largest squared: what stands out is kept as it is, and is no infinity."""
+    values = torch.full((400_000,), 1e-3)
+    values[5] = 7.0
+    begin = warm_start(diagonal_product(values), steps=6)
+    assert begin.isfinite().all()
+    assert float(torch.linalg.vector_norm(begin)) == pytest.approx(1, abs=1e-3)
+    assert abs(float(begin[5])) > 0.5
+
+
 def test_as_many_products_as_scipy_or_fewer() -> None:
     values = broad()
     calls = 0
@@ -123,6 +146,17 @@ def test_a_warm_start_saves_steps_and_claims_no_chances() -> None:
     assert warm.missed(1e9) == 1.0
     v = eigenvector(product, warm, begin=begin)
     assert float(v @ matrix @ v) == pytest.approx(warm.low, rel=1e-6)
+
+
+@pytest.mark.parametrize("steps", [20, 26, 30])  # all vectors kept, just so, and the first ones made again
+def test_a_warm_start_is_the_sum_of_both_vectors(steps: int) -> None:
+    product = dense_product(matrix_with(broad(600)))
+    found = ends(product, steps=steps, until=lambda _: False, basis=False)
+    both = eigenvector(product, found, "low"), eigenvector(product, found, "high")
+    begin = warm_start(product, steps=steps)
+    for vector in both:
+        assert abs(float(begin @ vector)) == pytest.approx(math.sqrt(0.5), abs=0.02)
+    assert float(torch.linalg.vector_norm(begin)) == pytest.approx(1)
 
 
 def test_one_number_no_curvature_and_few_eigenvalues() -> None:

@@ -7,11 +7,12 @@ import time
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tests.doctor.made import blobs, mlp, plain, rings
 from torch import nn
 
-from goodfit.doctor.case import CERTAIN_MARGIN, Case, Gain, Remedy, Suspicion
-from goodfit.doctor.engine import examine_program, is_bad
+from goodfit.doctor.case import CERTAIN_MARGIN, Case, Gain, Proof, Remedy, Suspicion
+from goodfit.doctor.engine import _first, examine_program, is_bad
 from goodfit.doctor.program import Program
 from goodfit.doctor.replay import Copies, ReplayError, run_tape
 from goodfit.doctor.short import Setup, run, score
@@ -114,6 +115,35 @@ def test_gradients_that_are_never_cleared_are_found_and_the_gain_is_measured() -
     assert set(first.probe["curves"]) == {"as it is", "repaired"}
     assert found.examined["repaired"] > found.examined["outcome"]
     json.dumps(found.to_json())
+
+
+def test_two_faults_that_hide_each_other_are_found_together() -> None:
+    """Scaled inputs do not help at this rate, nor does another rate with these inputs."""
+    scale, middle = torch.tensor([40.0, 900.0]), torch.tensor([1200.0, 5000.0])
+    (x, y), (held, wanted) = rings(600), rings(400, seed=1)
+    program = plain(mlp(2, 3), x * scale + middle, y, epochs=20, kind=torch.optim.Adam, lr=1.0, held=(held * scale + middle, wanted))
+    found = examine_program(program, seconds=30)
+    assert [one.code for one in found.findings] == ["data.inputs-unscaled", "optim.rate-high"]
+    assert found.examined["repaired"] > 0.8
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_two_exact_faults_that_hide_each_other_are_found_together() -> None:
+    """Numbers that are spread over all targets teach the mean only, and nothing is taught where gradients are set to nothing before each step."""
+    (x, _), (held, _) = rings(600), rings(400, seed=1)
+    program = plain(
+        mlp(2, 1), x, x.norm(dim=1), F.mse_loss, epochs=20, kind=torch.optim.Adam, lr=0.01, events=("backward", "zero", "update"), held=(held, held.norm(dim=1))
+    )  # fmt: skip
+    found = examine_program(program, seconds=30)
+    assert {one.code for one in found.findings} == {"loss.broadcast", "loop.no-step"}
+    assert found.examined["repaired"] > 0.8
+
+
+def test_an_exact_fault_is_told_before_a_rate_that_makes_up_for_it() -> None:
+    exact, rate = Suspicion("head.activation", 0.9, {}, certain=True), Suspicion("optim.rate-low", 0.35, {})
+    small, large = (Proof(Gain(value, 0.01, value, (value,) * 3), "") for value in (0.04, 0.6))
+    assert _first([(exact, small), (rate, large)])[0] is exact
+    assert _first([(exact, small), (Suspicion("activation.dead", 0.5, {}), large)])[0].code == "activation.dead"
 
 
 def test_the_same_seed_gives_the_same_findings() -> None:

@@ -258,6 +258,27 @@ def test_an_evaluation_is_seen_after_recording_has_ended() -> None:
     assert (len(found.cycles()), found.updates, len(found.losses)) == (7, 20, 20)
 
 
+def test_of_evaluations_that_come_again_some_are_kept_and_the_last_of_another_line_always() -> None:
+    def run() -> None:
+        x, y = rows()
+        model = mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(100):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            if step < 97:
+                with torch.no_grad():
+                    model(x[:step]).argmax(1)
+        with torch.no_grad():
+            model(x[:3]).argmax(1)
+
+    for keep in (256, 10):
+        found = record(run, keep_updates=keep)
+        assert [one.after for one in found.evaluations] == [1, 100]
+        assert [list(one.shape) for one in found.evaluations[1].tapes[0].data] == [[3, 5]]
+
+
 def test_an_evaluation_keeps_at_most_64_tapes() -> None:
     def run() -> None:
         x, y = rows()
@@ -506,3 +527,44 @@ def test_places_are_lines_of_the_user(tmp_path: Any) -> None:
     assert found.optimizers[0].place is not None
     assert found.optimizers[0].place.line == 11
     assert {event.place.line for event in found.events if isinstance(event, Zero) and event.place} == {18}
+
+
+def test_the_mode_of_updates_that_are_not_kept() -> None:
+    def run() -> None:
+        x, y = rows()
+        model = mlp()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for number in range(12):
+            if number == 6:
+                model.eval()
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    found = record(run, keep_updates=4)
+    assert (found.updates, found.late_in_eval) == (12, 0.75)
+    assert record(run).late_in_eval == 0, "all of them were kept"
+
+
+def test_a_head_exchanged_between_two_trainings() -> None:
+    x, y = rows()
+    model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3))
+
+    def train(optimizer: torch.optim.Optimizer, targets: torch.Tensor) -> None:
+        for _ in range(4):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), targets).backward()
+            optimizer.step()
+
+    def run() -> None:
+        train(torch.optim.SGD(model.parameters(), lr=0.1), y)
+        model[2] = nn.Linear(8, 6)
+        train(torch.optim.SGD(model[2].parameters(), lr=0.1), y + 3)
+
+    found = record(run)
+    assert kinds(found) == "Zero Backward Update " * 3 + "Zero Backward Update", "the second training alone"
+    assert (found.anew, found.updates, len(found.rates)) == (True, 4, 4)
+    assert found.networks[0][2].out_features == 6
+    assert torch.equal(found.networks[0][0].weight, found.finals[0][0].weight), "the body as the first training left it"
+    assert not torch.equal(found.networks[0][2].weight, found.finals[0][2].weight)
+    assert found.optimizers[found.events[-1].optimizer].groups[0][0] == recorded.Weight(0, "2.weight")  # type: ignore[union-attr]

@@ -60,17 +60,27 @@ def test_a_fixed_script_is_written_beside_and_run(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "train.fixed-2.py", "train.fixed.py", "train.py"]
 
 
-def test_a_healthy_script_and_one_that_stops_after_it_trained(
+def test_a_script_that_stops_after_it_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    stand_in(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", lay(tmp_path, SOUND + "os = {}\nos['no key']\n"), "--fix"]) == 2
+    err = capfd.readouterr().err
+    assert "Traceback" in err
+    assert str(Path(os.path.abspath("train.py"))) in err
+    said = (
+        "train.py stopped with KeyError: 'no key' (line 11) after 20 updates, and nothing that it trained until then is at fault; mend that"
+    )
+    assert err.splitlines()[-1].startswith(f"goodfit: {said}")
+    assert [path.name for path in tmp_path.iterdir()] == ["train.py"]
+
+
+def test_a_faulty_script_that_stops_after_it_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stand_in(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    assert main(["doctor", lay(tmp_path, SOUND + "os = {}\nos['no key']\n"), "--fix"]) == 0
-    out, err = capfd.readouterr()
-    assert "Traceback" in err
-    assert str(Path(os.path.abspath("train.py"))) in err
-    assert "goodfit" not in err
-    assert "The script stopped with KeyError: 'no key' (line 11) after 20 updates" in " ".join(out.split())
-    assert not (tmp_path / "train.fixed.py").exists()
+    assert main(["doctor", lay(tmp_path, TRAIN + "os = {}\nos['no key']\n")]) == 3
+    out = capfd.readouterr().out
+    assert "The script stopped with KeyError: 'no key'" in " ".join(out.split())
     told = json.loads((tmp_path / "runs" / "doctor-train-1" / "examination.json").read_text())
-    assert (told["verdict"], told["examined"]["exit"]) == ("healthy", 1)
+    assert (told["verdict"], told["examined"]["exit"]) == ("faulty", 1)

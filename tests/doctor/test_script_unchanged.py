@@ -63,3 +63,31 @@ def test_the_script_runs_as_without_the_doctor(tmp_path: Path, monkeypatch: pyte
     assert told["examined"]["arguments"] == ["--epochs", "3", "-x", "--", "--json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["code", "out", "written.txt"]
     assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == ["beside.py", "train.py"]
+
+
+BROKEN = """import warnings
+import torch
+from torch import nn
+model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3))
+opt = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(3):
+    opt.zero_grad()
+    nn.functional.mse_loss(model(torch.ones(4, 2)), torch.ones(4, 1)).backward()
+    opt.step()
+try:
+    model(torch.ones(1, 5))
+except RuntimeError as error:
+    raise ValueError("own") from error
+"""
+
+
+def test_an_error_and_a_warning_are_printed_as_without_the_doctor(tmp_path: Path) -> None:
+    lay(tmp_path, BROKEN)
+    plain = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert plain.returncode == 1
+    assert "mse_loss" in plain.stderr
+    assert "direct cause" in plain.stderr
+    command = [sys.executable, "-m", "goodfit.cli.main", "doctor", "--out", "out", "train.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stderr.startswith(plain.stderr)
+    assert "goodfit" not in done.stderr[: len(plain.stderr)]

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test modules by
 
 from written import Written
 
-from goodfit.doctor.source import Change, Edit, Source, changed, combined
+from goodfit.doctor.source import Change, Edit, Source, changed, combined, together
 from goodfit.doctor.source_calls import set_rate
 from goodfit.doctor.source_loops import insert_zero_grad
 from goodfit.doctor.source_losses import replace_loss
@@ -207,3 +207,11 @@ def test_positions_are_right_everywhere(tmp_path_factory: pytest.TempPathFactory
                 if edit is not None:
                     ast.parse(changed(text, edit.changes) or "")
             assert source.edit(source.before(node, "new()")) is not None
+
+
+def test_several_edits_as_one(tmp_path: Path) -> None:
+    written = Written(tmp_path, LOOP)
+    rate, zero = set_rate(written.at("SGD"), "SGD", 0.5), insert_zero_grad(written.at("step"))
+    both = together([rate, zero])
+    assert written.after(both) == written.after(rate, zero)
+    assert together([rate, None]) is None

@@ -11,7 +11,19 @@ sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test modules by
 
 from written import Written
 
-from goodfit.doctor.source_calls import assigned, replace_optimizer, set_argument, set_rate, set_shuffle, unwrap, wrap
+from goodfit.doctor.source_calls import (
+    assigned,
+    fit_operand,
+    largest_for_round,
+    replace_optimizer,
+    set_argument,
+    set_dimension,
+    set_rate,
+    set_shuffle,
+    threshold_largest,
+    unwrap,
+    wrap,
+)
 from goodfit.doctor.source_wiring import register_parameters
 
 TORCH = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nfrom torch import optim\nfrom torch.utils.data import DataLoader\n"
@@ -55,6 +67,7 @@ def test_no_rate_where_it_is_not_sure(tmp_path: Path, code: str) -> None:
         ("d = DataLoader(rows, batch_size=8)", "d = DataLoader(rows, batch_size=8, shuffle=True)"),
         ("d = DataLoader(rows, 8, False)", "d = DataLoader(rows, 8, True)"),
         ("d = torch.utils.data.DataLoader(rows, shuffle = not test)", "d = torch.utils.data.DataLoader(rows, shuffle = True)"),
+        ("d = DataLoader(rows, sampler=SequentialSampler(rows))", "d = DataLoader(rows, shuffle=True)"),
         ("for x in DataLoader(rows):\n    pass", "for x in DataLoader(rows, shuffle=True):\n    pass"),
     ],
 )
@@ -164,3 +177,62 @@ def test_all_weights_go_to_the_optimiser(tmp_path: Path, before: str, networks: 
 def test_weights_that_are_all_there_or_not_known_are_left(tmp_path: Path, code: str) -> None:
     written = Written(tmp_path, TORCH + code + "\n")
     assert register_parameters(written.at(code), "SGD") is None
+
+
+@pytest.mark.parametrize(
+    ("function", "index", "before", "after"),
+    [
+        ("eq", 0, "a = ((p > 0.5) == y).float().mean()", "a = (((p > 0.5).squeeze(-1)) == y).float().mean()"),
+        ("eq", 1, "a = (p == y + 1).sum()", "a = (p == (y + 1).squeeze(-1)).sum()"),
+        ("eq", 0, "a = p.round().eq(y)", "a = p.round().squeeze(-1).eq(y)"),
+        ("eq", 1, "a = torch.eq(p, y)", "a = torch.eq(p, y.squeeze(-1))"),
+        ("sub", 1, "e = ((p - y) ** 2).mean()", "e = ((p - y.squeeze(-1)) ** 2).mean()"),
+        ("mse_loss", 0, "e = F.mse_loss(p, y)", "e = F.mse_loss(p.squeeze(-1), y)"),
+        ("sub", 0, "e = ((p - y) ** 2).sum() / ((y - m) ** 2).sum()", None),
+        ("eq", 0, "e = p > y", None),
+    ],
+)
+def test_one_side_of_a_comparison(tmp_path: Path, function: str, index: int, before: str, after: str | None) -> None:
+    written = Written(tmp_path, TORCH + before + "\n")
+    edit = fit_operand(written.at(before), function, index, "{}.squeeze(-1)")
+    assert (None if edit is None else written.after(edit)) == (None if after is None else TORCH + after + "\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("p = out.argmax(0)", "p = out.argmax(1)"),
+        ("p = torch.argmax(out, dim=0)", "p = torch.argmax(out, dim=1)"),
+        ("p = out.argmax()", "p = out.argmax(1)"),
+        ("_, p = torch.max(out.data, 0)", "_, p = torch.max(out.data, 1)"),
+        ("p = out.argmax(0) + b.argmax(0)", None),
+    ],
+)
+def test_the_largest_along_another_dimension(tmp_path: Path, before: str, after: str | None) -> None:
+    written = Written(tmp_path, TORCH + before + "\n")
+    edit = set_dimension(written.at(before), 1)
+    assert (None if edit is None else written.after(edit)) == (None if after is None else TORCH + after + "\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("p = out.argmax(1)", "p = (out.squeeze(1) > 0).long()"),
+        ("p = torch.argmax(m(x), dim=1)", "p = (m(x).squeeze(1) > 0).long()"),
+        ("_, p = torch.max(out, 1)", "p = (out.squeeze(1) > 0).long()"),
+        ("p = out.max(1)[1]", "p = (out.squeeze(1) > 0).long()"),
+        ("p = out.max(dim=1).indices", "p = (out.squeeze(1) > 0).long()"),
+        ("p = out.max(1)", None),
+    ],
+)
+def test_a_threshold_for_the_largest_of_one(tmp_path: Path, before: str, after: str | None) -> None:
+    written = Written(tmp_path, TORCH + before + "\n")
+    edit = threshold_largest(written.at(before), "0", squeeze=True)
+    assert (None if edit is None else written.after(edit)) == (None if after is None else TORCH + after + "\n")
+
+
+def test_the_largest_for_a_rounded_number(tmp_path: Path) -> None:
+    written = Written(tmp_path, TORCH + "p = model(x).round()\nq = torch.round(a + b)\n")
+    assert written.lines(largest_for_round(written.at("p ="), keep=True))[1] == "p = model(x).argmax(-1, keepdim=True)"
+    assert written.lines(largest_for_round(written.at("q ="), keep=False))[1] == "q = (a + b).argmax(-1)"
+    assert largest_for_round(written.at("import torch"), keep=False) is None

@@ -20,6 +20,7 @@ from goodfit.doctor.source_loops import (
     insert_zero_grad,
     multiply_epochs,
     order_steps,
+    scale_backward,
     shuffle_rows,
 )
 
@@ -216,8 +217,10 @@ def test_more_epochs_through_a_function(tmp_path: Path) -> None:
     text = "def one(d):\n    for x in d:\n        o.step()\nfor epoch in range(3):\n    one(d)\n"
     written = Written(tmp_path, text)
     assert written.after(multiply_epochs(written.at("o.step"), 4, ())) == text.replace("range(3)", "range(12)")
+    assert written.after(multiply_epochs(written.at("o.step"), 0.4, ())) == text.replace("range(3)", "range(1)")
     written = Written(tmp_path, "def fit(n, epochs=3):\n    for e in range(epochs):\n        o.step()\nfit(1)\nfit(2, 7)\n")
     assert written.lines(multiply_epochs(written.at("o.step"), 4, ()))[1] == "    for e in range(4 * epochs):"
+    assert written.lines(multiply_epochs(written.at("o.step"), 0.25, ()))[1] == "    for e in range(max(1, round(0.25 * epochs))):"
 
 
 def test_rows_are_shuffled_once_before_the_loop(tmp_path: Path) -> None:
@@ -227,3 +230,66 @@ def test_rows_are_shuffled_once_before_the_loop(tmp_path: Path) -> None:
         "    for epoch", "    order = torch.randperm(len(X))\n    X, y = X[order], y[order]\n    for epoch"
     )
     assert shuffle_rows(Written(tmp_path, PLAIN).at("opt.step")) is None
+
+
+def test_the_loss_is_scaled_where_its_gradients_are_computed(tmp_path: Path) -> None:
+    written = Written(tmp_path, "l.backward()\n(a + b).backward()\nf(m(x)).backward(retain_graph=True)\n")
+    for before, after in (
+        ("l.backward()", "(l / 32).backward()"),
+        ("(a + b).backward()", "(((a + b) / 32)).backward()"),
+        ("f(m(x)).backward(retain_graph=True)", "(f(m(x)) / 32).backward(retain_graph=True)"),
+    ):
+        assert written.lines(scale_backward(written.at(before), "({} / 32)")) == (before, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("for b in torch.arange(n).split(9):", "for b in torch.randperm(n).split(9):"),
+        ("for b in np.array_split(np.arange(n), 9):", "for b in np.array_split(np.random.permutation(n), 9):"),
+    ],
+)
+def test_rows_taken_in_their_order(tmp_path: Path, before: str, after: str) -> None:
+    text = "import numpy as np\nimport torch\nfor epoch in range(3):\n    {}\n        f(X[b], y[b]).backward()\n        opt.step()\n"
+    written = Written(tmp_path, text.format(before))
+    assert written.after(shuffle_rows(written.at("opt.step"))) == text.format(after)
+
+
+@pytest.mark.parametrize(
+    ("made", "loop", "mixed"),
+    [
+        ("X = y = 1", "zip(X.split(9), y.split(9))", "order = torch.randperm(len(X))\nX, y = X[order], y[order]\n"),
+        ("X = y = 1", "batches(X, y, size)", "order = torch.randperm(len(X))\nX, y = X[order], y[order]\n"),
+        ("rows = [f(k) for k in g]", "batches(rows)", "order = torch.randperm(len(rows)).tolist()\nrows = [rows[i] for i in order]\n"),
+        ("rows = load()", "batches(rows)", None),
+    ],
+)
+def test_rows_cut_into_batches(tmp_path: Path, made: str, loop: str, mixed: str | None) -> None:
+    text = f"import torch\n{made}\ndef batches(*given):\n    yield given\n{{}}for epoch in range(3):\n    for a, b in {loop}:\n        opt.step()\n"
+    written = Written(tmp_path, text.format(""))
+    edit = shuffle_rows(written.at("opt.step"))
+    assert (None if edit is None else written.after(edit)) == (None if mixed is None else text.format(mixed))
+
+
+def test_a_step_below_the_loop_over_batches_goes_into_it(tmp_path: Path) -> None:
+    text = "def epoch():\n    for b in d:\n        l = f(b)\n        l.backward()\n{}    print(l)\n"
+    written = Written(tmp_path, text.format("    o.step()\n"))
+    edit = order_steps(written.at("backward"), written.at("step"))
+    assert written.after(edit) == text.format("        o.step()\n")
+
+
+@pytest.mark.parametrize(
+    ("head", "call", "name"),
+    [
+        ("def fit(net, o):", "fit(model, opt)", "o"),
+        ("def fit(net, o=None):", "fit(model, o=opt)", "o"),
+        ("def fit(net, o):\n    o.zero_grad()", "run(fit)", "o"),
+        ("def fit(net, o):", "run(fit)", None),
+    ],
+)
+def test_a_step_where_the_optimiser_has_another_name(tmp_path: Path, head: str, call: str, name: str | None) -> None:
+    text = f"{head}\n    loss = f(net)\n    loss.backward()\n{{}}def main():\n    opt = torch.optim.SGD(p)\n    {call}\n"
+    written = Written(tmp_path, text.format(""))
+    zero = written.at("zero_grad") if "zero_grad" in head else None
+    edit = insert_step(written.at("backward"), written.at("SGD"), zero)
+    assert (None if edit is None else written.after(edit)) == (None if name is None else text.format(f"    {name}.step()\n"))

@@ -11,7 +11,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # pytest imports test modules by
 
 from written import Written
 
-from goodfit.doctor.source_losses import fit_arguments, mean_for_sum, replace_loss, set_loss_argument, weigh_classes
+from goodfit.doctor.source_losses import (
+    fit_arguments,
+    mean_for_sum,
+    remove_sign,
+    replace_by_hand,
+    replace_loss,
+    set_loss_argument,
+    weaken_penalty,
+    weigh_classes,
+)
 
 HEAD = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n"
 
@@ -123,3 +132,69 @@ def test_weights_of_classes(tmp_path: Path) -> None:
     assert written.after(weigh_classes(written.at("l ="), "cross_entropy", [0.5, 2])) == (
         "import torch\nimport torch.nn.functional as F\nl = F.cross_entropy(out, b, weight=torch.tensor([0.5, 2.0], device=out.device))\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "loss = F.mse_loss(m(x), y) + 0.5 * sum((w ** 2).sum() for w in m.parameters())\n",
+            "loss = F.mse_loss(m(x), y) + 0.01 * (0.5 * sum((w ** 2).sum() for w in m.parameters()))\n",
+        ),
+        (
+            "l2 = sum(w.pow(2).sum() for w in m.parameters())\nloss = F.mse_loss(m(x), y)\nloss = loss + strength * l2\n",
+            "l2 = sum(w.pow(2).sum() for w in m.parameters())\nloss = F.mse_loss(m(x), y)\nloss = loss + 0.01 * (strength * l2)\n",
+        ),
+        (
+            "loss = F.mse_loss(m(x), y)\nfor n, w in m.named_parameters():\n    reg = reg + w.abs().sum()\nloss += reg\n",
+            "loss = F.mse_loss(m(x), y)\nfor n, w in m.named_parameters():\n    reg = reg + w.abs().sum()\nloss += 0.01 * reg\n",
+        ),
+        ("loss = F.mse_loss(m(x), y) + 1\ncount = sum(w.numel() for w in m.parameters())\nprint(count)\n", None),
+    ],
+)
+def test_a_penalty_is_weakened(tmp_path: Path, before: str, after: str | None) -> None:
+    written = Written(tmp_path, "import torch.nn.functional as F\n" + before)
+    edit = weaken_penalty(written.at("mse_loss"), 0.01)
+    assert (edit is None) == (after is None)
+    if after is not None:
+        assert written.after(edit) == "import torch.nn.functional as F\n" + after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("l = ((m(x) - y) ** 2).mean()", "l = F.cross_entropy(m(x), y.long())"),
+        ("l = torch.mean((m(x) - (y + 1)).pow(2))", "l = F.cross_entropy(m(x), (y + 1).long())"),
+        ("l = torch.abs(a - b).mean() + w", "l = F.cross_entropy(a, b.long()) + w"),
+        ("l = torch.square(a - b).mean()", "l = F.cross_entropy(a, b.long())"),
+        ("l = (e ** 2).mean()", None),
+        ("l = ((a - b) ** 2).sum()", None),
+        ("l = ((a - b) ** 2).mean() + (a - c).abs().mean()", None),
+    ],
+)
+def test_a_loss_that_is_written_out(tmp_path: Path, before: str, after: str | None) -> None:
+    written = Written(tmp_path, HEAD + before + "\n")
+    edit = replace_by_hand(written.at(before), "cross_entropy", target="{}.long()")
+    assert (None if edit is None else written.after(edit)) == (None if after is None else HEAD + after + "\n")
+
+
+def test_a_loss_that_is_written_out_the_other_way_round(tmp_path: Path) -> None:
+    written = Written(tmp_path, HEAD + "l = ((y - m(x)) ** 2).mean()\n")
+    edit = replace_by_hand(written.at("l ="), "binary_cross_entropy_with_logits", turned=True)
+    assert written.lines(edit)[1] == "l = F.binary_cross_entropy_with_logits(m(x), y)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("l = -c(m(x), y)", "l = c(m(x), y)"),
+        ("(-l).backward()", "(l).backward()"),
+        ("l = -a - -b", None),
+        ("l = c(x[-1])", None),
+        ("l = -(a + b)", None),
+    ],
+)
+def test_a_sign_is_taken_away(tmp_path: Path, before: str, after: str | None) -> None:
+    written = Written(tmp_path, HEAD + before + "\n")
+    edit = remove_sign(written.at(before))
+    assert (None if edit is None else written.after(edit)) == (None if after is None else HEAD + after + "\n")

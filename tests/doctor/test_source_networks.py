@@ -13,7 +13,7 @@ from written import Written
 
 from goodfit.doctor.source_networks import (
     insert_activations,
-    list_modules,
+    register,
     remove_initialisation,
     remove_last_activation,
     replace_activations,
@@ -163,10 +163,17 @@ def test_initial_values_set_by_hand_are_taken_away(tmp_path: Path) -> None:
 
 
 def test_layers_in_a_plain_list(tmp_path: Path) -> None:
-    written = Written(tmp_path, net(["self.l = [nn.Linear(2, 2) for _ in range(3)]", "self.sizes = [1, 2]", "self.e = []", "self.e.append(nn.Linear(1, 1))"], ["return x"]))  # fmt: skip
-    assert written.after(list_modules(written.file, "Net")) == net(
-        ["self.l = nn.ModuleList([nn.Linear(2, 2) for _ in range(3)])", "self.sizes = [1, 2]", "self.e = nn.ModuleList([])", "self.e.append(nn.Linear(1, 1))"], ["return x"],
+    lines = ["self.l = [nn.Linear(2, 2) for _ in range(3)]", "self.sizes = [1, 2]", "self.e = []", "self.e.append(nn.Linear(1, 1))"]
+    written = Written(tmp_path, net([*lines, "self.d = layers", "self.s = a, b", "self.w = torch.ones(1)"], ["return x"]))
+    fields = {"l": "ModuleList", "e": "ModuleList", "d": "ModuleDict", "s": "ModuleList", "w": "Parameter"}
+    assert written.after(register(written.file, "Net", fields)) == net(
+        [
+            "self.l = nn.ModuleList([nn.Linear(2, 2) for _ in range(3)])", "self.sizes = [1, 2]", "self.e = nn.ModuleList([])", "self.e.append(nn.Linear(1, 1))",
+            "self.d = nn.ModuleDict(layers)", "self.s = nn.ModuleList((a, b))", "self.w = nn.Parameter(torch.ones(1))",
+        ],
+        ["return x"],
     )  # fmt: skip
+    assert register(written.file, "Net", {"other": "ModuleList"}) is None
 
 
 def test_weights_are_unfrozen(tmp_path: Path) -> None:

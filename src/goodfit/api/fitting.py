@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from goodfit.data.augment_boxes import BoxAugment
 from goodfit.data.encoded import Encoded
 from goodfit.data.encoder import Encoder
 from goodfit.data.target import UNLABELLED
+from goodfit.doctor.signals import Signals
 from goodfit.models import catalogue
 from goodfit.models.headed import taught
 from goodfit.optim import schedule
@@ -91,7 +92,8 @@ class Fitted:
     """A trained member, its fold, the record of its epochs, its validation rows and what it predicts there (with the best weights).
 
     target: [v, ...] of the validation rows, as the encoder has it. scoring: seconds that the test rows will take. partner: whether it is the second network of its fold.
-    task: what it was judged by, with the fold's own standardisation; best_score is of its score.
+    task: what it was judged by, with the fold's own standardisation; best_score is of its score. updates: that were made. signals: what was seen of it
+    while it was trained (see doctor.signals).
     """
 
     member: Member
@@ -106,11 +108,19 @@ class Fitted:
     best_score: float | None
     best_epoch: int
     epochs: int
+    updates: int = 0
+    signals: dict[str, Any] = field(default_factory=dict)
 
 
 def member_seed(seed: int, index: int) -> int:
     """The seed of the fold `index`; the first has the run's own, so that one network alone is the first of many."""
     return seed if index == 0 else derive(seed, "member", index) % 2**53
+
+
+def network_seed(seed: int, index: int, *, partner: bool = False) -> int:
+    """The seed of the network on the fold `index`."""
+    own = member_seed(seed, index)
+    return derive(own, "member", "partner") % 2**53 if partner else own
 
 
 def judge(encoder: Encoder, label_smoothing: float = 0.0, loss: str | None = None) -> Task:
@@ -144,8 +154,7 @@ def train_member(
     What the recipe leaves to measurement, precision and rate, is measured; `keep` is given the recipe with them before training begins.
     """
     recipe, encoder, encoded, valid_rows = job.recipe, fold.encoder, fold.encoded, fold.valid_rows
-    seed = member_seed(recipe.seed, job.fold)
-    seed = derive(seed, "member", "partner") % 2**53 if job.partner else seed
+    seed = network_seed(recipe.seed, job.fold, partner=job.partner)
     task = judge(encoder, recipe.train.label_smoothing, recipe.train.loss)
     inputs = encoder.inputs
     bins = encoder.bins(recipe.model.bins or 48) if "numbers" in inputs else None
@@ -200,6 +209,7 @@ def train_member(
     progress.stage(name, state.total)
     progress.advance(state.step)
     extra = {"history": history, "finished": False, "spent": 0.0}
+    signals = Signals.from_json(saved.get("signals") if saved else None)
     if not finished:
         for record in fit(state, batches, task, plan, step_settings, evaluate):
             if isinstance(record, EpochRecord):
@@ -208,9 +218,10 @@ def train_member(
                 progress.advance(0, epoch=record.epoch, loss=record.train_loss, **{task.score: record.score})
             else:
                 progress.advance()
+                signals.updated(network, record.step, record.loss)
             if checkpoints.due():
-                checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun})
-        checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun, "finished": True})
+                checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun, "signals": signals.to_json()})
+        checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun, "signals": signals.to_json(), "finished": True})
     assert state.best is not None
     network.load_state_dict(state.best)
     member.network.eval()
@@ -223,7 +234,7 @@ def train_member(
     target = encoded.target[torch.from_numpy(valid_rows)].cpu().numpy()
     return Fitted(
         member, job.fold, job.partner, job.history, valid_rows, target, prediction, scoring, task,
-        state.stopper.best, state.stopper.best_epoch + 1, state.epoch,
+        state.stopper.best, state.stopper.best_epoch + 1, state.epoch, state.step, signals.to_json(),
     )  # fmt: skip
 
 

@@ -50,6 +50,12 @@ class RunFolder:
         path = self.path / "recipe.yaml"
         return Recipe.build(path) if path.exists() else None
 
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What was found so far."""
+        path = self.path / "findings.json"
+        return list(read_json(path)) if path.exists() else []
+
     def append(self, name: str, document: dict[str, Any]) -> None:
         """Append one line to a JSON Lines record."""
         try:

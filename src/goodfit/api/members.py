@@ -58,7 +58,7 @@ def train_members(
     brought = open_brought(run, request, given, progress)
     request = request if brought is None else brought.settled(request)
     name = network_name(request, data.schema, len(parts.train), target)
-    parted = _folds(
+    parted = fold_rows(
         data, target, parts, recipe or request, member_count(recipe or request, name, len(parts.train) + len(parts.valid), target)
     )
     weight = row_weights(data, None)
@@ -210,7 +210,7 @@ class _Clock:
         return time.monotonic() + max(left, 0.5)
 
 
-def _folds(data: Dataset, target: TargetSpec, parts: Split, recipe: Recipe, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def fold_rows(data: Dataset, target: TargetSpec, parts: Split, recipe: Recipe, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """(train rows, validation rows) of each fold: the split's own for one, the last of at least FOLDS of both together for several.
 
     Validation rows that the user chose stay what they are: every network is judged by them. Networks that answer in steps share tokens and rows.

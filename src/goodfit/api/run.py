@@ -77,6 +77,15 @@ class Run:
 
         return evaluate(self.folder, source, device=device)
 
+    def examine(self, source: Any = None, *, time_limit: float | None = None, seed: int = 0) -> Any:
+        """Why it does not train, with proof: the `doctor.Examination` of its training. source: the frame, where it was trained on one.
+
+        time_limit: seconds, about a minute when None. The sealed test rows are not read.
+        """
+        from goodfit.api.examining import examine_run
+
+        return examine_run(self.folder, source, time_limit=time_limit, seed=seed)
+
     def report(self) -> Path:
         """Write `report.html` from the records and return its path."""
         from goodfit import report

@@ -22,6 +22,7 @@ from goodfit.api.blend import member_weights
 from goodfit.api.brought import Given, with_network
 from goodfit.api.brought import given as given_network
 from goodfit.api.computing import computing
+from goodfit.api.examining import looked_after, looked_into
 from goodfit.api.fitting import Fitted, clear_cache
 from goodfit.api.folder import RunFolder, environment, failure_recorded, latest_unfinished, naming, new_folder, removed_on_refusal
 from goodfit.api.generation import train_generator
@@ -30,7 +31,7 @@ from goodfit.api.review import half_widths, review, temperatures
 from goodfit.api.run import Run
 from goodfit.api.scoring import row_weights
 from goodfit.api.unlabelled import refuse_without_effect
-from goodfit.base.errors import CheckpointError, DataError, InputError
+from goodfit.base.errors import CheckpointError, DataError, InputError, TrainingError
 from goodfit.base.protocols import Progress, Silent
 from goodfit.base.recipe import Recipe
 from goodfit.bundle.bundle import Bundle
@@ -63,6 +64,7 @@ def train(
     begun: float | None = None,
     network: Any = None,
     backbone: Any = None,
+    doctor: bool = True,
     **settings: Any,
 ) -> Run:
     """Train a network on `source` and leave a run folder.
@@ -75,6 +77,7 @@ def train(
     begun: `time.monotonic()` that the time limit counts from; now when None.
     network: an nn.Module of yours from the inputs to the outputs, a function that makes one (given inputs= and outputs= where it takes them), or its name
     "package.module:function". backbone: the same for one that gives features, on which a head is put. A resumed run needs it again.
+    doctor: whether a training that shows signs of a fault is examined before it is scored, within the time limit.
 
     Raises DataError, SettingError and their kin (all InputError) for what the caller can mend; nothing is left behind then. Raises TrainingError
     where a loss is not finite: the folder stays, with the history up to there and the status `failed`, and is not resumed, since from the same data
@@ -86,7 +89,7 @@ def train(
     if resume:
         unfinished = _unfinished(source, out)
         if unfinished is not None:
-            return _resume(unfinished, source, test, valid, begun, progress, own)
+            return _resume(unfinished, source, test, valid, begun, progress, own, doctor)
         progress.say("there is nothing to resume yet; starting from the beginning")
     if source is None:
         raise InputError("goodfit train needs data: a file, a folder of images, a frame or a dict of arrays")
@@ -110,7 +113,7 @@ def train(
             request=request.model_dump(mode="json", exclude_unset=True),
             command=_command(),
         )
-        return _run(run, request, source, test, valid, begun, progress, own)
+        return _run(run, request, source, test, valid, begun, progress, own, doctor)
 
 
 def _unfinished(source: Any, out: str | Path | None) -> Path | None:
@@ -127,7 +130,7 @@ def _unfinished(source: Any, out: str | Path | None) -> Path | None:
     return latest_unfinished()
 
 
-def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, progress: Progress, own: Given | None) -> Run:
+def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, progress: Progress, own: Given | None, doctor: bool) -> Run:
     run = RunFolder(folder)
     about = run.about
     if about["status"] == "finished":
@@ -143,7 +146,7 @@ def _resume(folder: Path, source: Any, test: Any, valid: Any, begun: float, prog
     given = source if about["source"] is None else about["source"]
     test = about["test"] if about["test"] is not None else test
     valid = about["valid"] if about["valid"] is not None else valid
-    return _run(run, request, given, test, valid, begun, progress, own)
+    return _run(run, request, given, test, valid, begun, progress, own, doctor)
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ class _Prepared:
 
 
 def _run(
-    run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, begun: float, progress: Progress, own: Given | None = None
+    run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, begun: float, progress: Progress, own: Given | None, doctor: bool
 ) -> Run:
     device = _device(request.device)
     begun -= _spent(run)
@@ -167,10 +170,19 @@ def _run(
         if prepared.target.kind == "generation":
             train_generator(run, request, data, prepared.target, parts, begun, device, progress)
             return _finished(run, begun)
-        recipe, fitted = train_members(run, request, data, prepared.target, parts, begun, device, progress, own)
+        now = time.monotonic()
+        try:
+            recipe, fitted = train_members(run, request, data, prepared.target, parts, begun, device, progress, own)
+        except TrainingError as error:
+            if doctor:
+                looked_into(run, request, data, prepared.target, parts, error.message, begun=now, progress=progress)
+                Run(run.path).report()
+            raise
         bundle = _bundle(run, recipe, data, fitted)
         bundle.save(run.path / "model")
         deadline = None if recipe.train.time_limit is None else begun + recipe.train.time_limit - REPORT
+        if doctor:
+            looked_after(run, request, data, prepared.target, parts, fitted, begun=now, deadline=deadline, progress=progress)
         review(run, bundle, data, parts, prepared.findings, recipe, fitted, device=device, deadline=deadline, progress=progress)
         clear_cache(run)
     return _finished(run, begun, own)

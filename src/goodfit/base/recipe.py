@@ -201,6 +201,17 @@ def _refuse_without_effect(recipe: Recipe) -> None:
             raise SettingError(f"{name} has no effect with {by}={_lookup(recipe, by)}; leave it out, or set {by} to {wanted}", value=name)
 
 
+def without_effect(tree: Mapping[str, Any]) -> list[str]:
+    """The settings of a recipe's tree that have no effect with the others."""
+    given = {(part, field): value for part, branch in tree.items() if isinstance(branch, Mapping) for field, value in branch.items()}
+
+    def at(name: str) -> tuple[str, str]:
+        part, _, field = name.partition(".")
+        return part, field
+
+    return [name for name, (by, values) in _EFFECT.items() if at(name) in given and given.get(at(by)) not in values]
+
+
 def _put(tree: dict[str, Any], name: str, value: Any, text: str) -> None:
     known = settings()
     part, _, field = name.partition(".")

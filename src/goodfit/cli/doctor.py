@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from goodfit.base.errors import InputError
 
 CONFIRMED = 3  # the exit code where a fault is confirmed
+FOR_EXAMINATION = 0.5  # of a run's time limit, where the mended recipe is trained too
 
 # Libraries that make options of a function's arguments or of a class's fields: their names need not stand in the script as options.
 _FROM_SIGNATURES = re.compile(
@@ -69,9 +71,9 @@ def sorted_out(target: str, arguments: Sequence[str], options: Options) -> tuple
 
 
 def examine(target: str, arguments: Sequence[str], options: Options) -> dict[str, Any]:
-    """Examine a script, write the record and its page, and give the document of `--json`."""
+    """Examine a script or a run, write the record and its page, and give the document of `--json`."""
     if _is_run(Path(target)):
-        raise InputError(f"{target} is the folder of a run; the doctor examines scripts so far: give the script that trains", file=target)
+        return _examine_run(target, arguments, options)
     from goodfit.api.folder import new_folder, removed_on_refusal
     from goodfit.base.files import plain, write_json
     from goodfit.cli.progress import Bars
@@ -99,6 +101,39 @@ def examine(target: str, arguments: Sequence[str], options: Options) -> dict[str
     return document
 
 
+def _examine_run(target: str, arguments: Sequence[str], options: Options) -> dict[str, Any]:
+    from goodfit.api.examining import examine_run
+    from goodfit.api.fixing import fix_run
+    from goodfit.api.folder import new_folder, removed_on_refusal
+    from goodfit.base.files import plain, write_json
+    from goodfit.cli.progress import Bars
+    from goodfit.doctor.script import limit_of
+    from goodfit.report.doctor_page import RECORD, build
+
+    if arguments:
+        raise InputError(f"a run takes no arguments; {' '.join(arguments)[:80]!r} was given behind {target}", value=arguments[0])
+    begun, limit = time.monotonic(), limit_of(options.time_limit)
+    folder = new_folder(options.out, f"doctor-{Path(target).resolve().name}")
+    _refuse_unwritable(folder)
+    with Bars(quiet=options.as_json) as bars:
+        share = None if limit is None else limit * (FOR_EXAMINATION if options.fix else 1.0)
+        examination = examine_run(target, time_limit=share, seed=options.seed, progress=bars)
+        document = examination.to_json()
+        with removed_on_refusal(folder):
+            if options.fix:
+                left = None if limit is None else begun + limit - time.monotonic()
+                fixed = fix_run(target, examination, folder, time_limit=left, progress=bars)
+                if fixed is not None:
+                    document["fixed"] = fixed
+                elif examination.verdict == "faulty":
+                    bars.say("no finding comes with a change of the recipe, so nothing was written beside it")
+            document["out"] = str(folder)
+            document = dict(plain(document))
+            write_json(folder / RECORD, document)
+            document["report"] = str(build(folder))
+    return document
+
+
 def _fixed(fix_script: Any, target: str, examination: Any, arguments: Sequence[str], options: Options, bars: Any) -> Any:
     fixed = fix_script(target, examination, arguments, time_limit=options.time_limit, to_stderr=options.as_json, progress=bars)
     if fixed is None and examination.verdict == "faulty":
@@ -107,7 +142,7 @@ def _fixed(fix_script: Any, target: str, examination: Any, arguments: Sequence[s
 
 
 def _is_run(path: Path) -> bool:
-    return path.is_dir() and (path / "run.json").exists()
+    return (path / "run.json").exists()
 
 
 def _refuse_unwritable(folder: Path) -> None:

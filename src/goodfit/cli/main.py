@@ -84,6 +84,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run: its folder as DATA or --out, or the latest in runs/.")
     ] = False,
+    no_doctor: Annotated[bool, typer.Option("--no-doctor", help="Do not examine a training that shows signs of a fault.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network on DATA and leave a folder that predicts."""
@@ -95,6 +96,7 @@ def train(
         run = api.train(
             data, target, task=task, recipe=recipe, sets=sets or (), preset=preset, time_limit=time_limit, seed=seed, device=device,
             test=test, valid=valid, out=out, resume=resume, progress=bars, begun=_begun.get(), data__source=source, network=network, backbone=backbone,
+            doctor=not no_doctor,
         )  # fmt: skip
     if as_json:
         _print_json(run.to_json())
@@ -155,19 +157,28 @@ def evaluate(
 
 @app.command(context_settings={"allow_interspersed_args": False})
 def doctor(
-    target: Annotated[str, typer.Argument(help="A script that trains with PyTorch; it is run, unchanged.")],
+    target: Annotated[
+        str, typer.Argument(help="A script that trains with PyTorch, which is run, unchanged; or the folder of a run of goodfit train.")
+    ],
     arguments: Annotated[list[str] | None, typer.Argument(help="The script's own arguments, as they would stand behind its name.")] = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Write the edited script as NAME.fixed.py beside the original, run it too, and show both results.")
+        bool,
+        typer.Option(
+            "--fix",
+            help="Write the edited script as NAME.fixed.py beside the original, run it too, and show both results; of a run, recipe.fixed.yaml.",
+        ),
     ] = False,
     time_limit: Annotated[
-        str | None, typer.Option(help="Such as 90s, 10m, 1h, for script and examination; the script takes what it takes when not given.")
+        str | None,
+        typer.Option(
+            help="Such as 90s, 10m, 1h, for all of it; without, the script takes what it takes and the examination about a minute."
+        ),
     ] = None,
-    out: Annotated[str | None, typer.Option(help="Folder of the results; runs/doctor-<script>-<n> when not given.")] = None,
+    out: Annotated[str | None, typer.Option(help="Folder of the results; runs/doctor-<name>-<n> when not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the short runs; the script's own random numbers are its own.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Run a PyTorch script and tell why it does not train, with proof. Exit 3 where a fault is confirmed."""
+    """Tell why a PyTorch script, or a run of goodfit train, does not train, with proof. Exit 3 where a fault is confirmed."""
     from goodfit.cli.doctor import CONFIRMED, Options, examine, sorted_out
 
     options, rest = sorted_out(target, arguments or (), Options(as_json, time_limit, out, fix, seed))

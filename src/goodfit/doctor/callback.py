@@ -88,7 +88,8 @@ class Beside:
     words: ClassVar[Mapping[str, str]] = {}  # by fault: where the framework itself sets what is to be changed
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        return super().__new__(_joined(cls, tuple(base for base in cls._bases() if not issubclass(cls, base))))
+        kind: Any = cls
+        return super().__new__(_joined(kind, tuple(base for base in cls._bases() if not issubclass(cls, base))))
 
     def __init__(self, *, examine: bool = True, seconds: float | None = None, seed: int = 0) -> None:
         super().__init__()

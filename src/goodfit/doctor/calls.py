@@ -155,15 +155,19 @@ class Call:
 
 
 class Taste:
-    """The tape of an evaluation while it is written: calls without gradients, in their order, and what was done with the answers. used: by a backward after all."""
+    """The tape of an evaluation while it is written: calls without gradients, in their order, and what was done with the answers.
 
-    __slots__ = ("calls", "cells", "grad", "used")
+    used: by a backward after all. asked: from where the networks were called.
+    """
+
+    __slots__ = ("asked", "calls", "cells", "grad", "used")
 
     def __init__(self, grad: bool) -> None:
         self.calls: list[Call] = []
         self.cells: set[int] = set()
         self.grad = grad
         self.used = False
+        self.asked: set[int] = set()
 
 
 def answers(tree: Any, path: tuple[int | str, ...] = (), depth: int = 0) -> Iterator[tuple[tuple[int | str, ...], Tensor]]:

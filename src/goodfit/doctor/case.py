@@ -241,7 +241,7 @@ class Case:
     def gain(self, before: Sequence[Outcome], after: Sequence[Outcome], *, on: str = "held", fair: bool = True) -> Gain:
         """How much better the second are. Where points are not to be had, by the losses: as a share of the first loss."""
         each, errors = [], []
-        room = max(1.0 - self.view.answers.base, 1e-6)
+        room = max(1.0 - self._base(after), 1e-6)
         for a, b in zip(before, after, strict=True):
             pa, pb = getattr(a, on), getattr(b, on)
             if pa is not None and pb is not None and len(pa) == len(pb):
@@ -277,7 +277,13 @@ class Case:
     def level(self, outcomes: Sequence[Outcome], on: str = "held") -> float | None:
         """Mean points as skill: 0 is the best constant answer, 1 perfection."""
         mean = self._mean(outcomes, on)
-        return None if mean is None else (mean - self.view.answers.base) / max(1 - self.view.answers.base, 1e-6)
+        base = self._base(outcomes)
+        return None if mean is None else (mean - base) / max(1 - base, 1e-6)
+
+    def _base(self, outcomes: Sequence[Outcome]) -> float:
+        """Points of the best constant answer, as the copies are judged: a remedy may change which answers count for how much."""
+        answers = outcomes[0].setup.answers if outcomes else None
+        return self.view.answers.base if answers is None or answers.weights is None else answers.base
 
     def duel(self, suspicion: Suspicion, remedy: Remedy, base: Setup | None = None) -> Proof | None:
         """With the remedy against without (`base`, where it is not the program as repaired so far). The first seed is enough to acquit; two more to convict."""

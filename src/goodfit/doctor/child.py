@@ -26,6 +26,7 @@ from typing import Any
 from goodfit.base.errors import GoodfitError, InputError
 from goodfit.base.files import read_json, write_json
 from goodfit.doctor.program import Program
+from goodfit.doctor.traces import strip, stripped
 
 ASK, STAGE, ANSWER = "ask.json", "stage.json", "answer.json"
 SCRIPT = "the script"  # the first stage; all others are of the examination
@@ -114,6 +115,12 @@ class Run:
             os.register_at_fork(after_in_parent=self._forked)
         if STOP is not None:
             signal.signal(STOP, self._stop)
+        show = threading.excepthook
+
+        def shown(told: Any) -> None:
+            show(threading.ExceptHookArgs((told.exc_type, told.exc_value, stripped(told.exc_traceback), told.thread)))
+
+        threading.excepthook = shown
         if self._ask["tail"]:
             for stream in (sys.stdout, sys.stderr):
                 _follow(stream, self._tail)
@@ -147,7 +154,8 @@ class Run:
                 thread.join()
 
     def _broken(self, error: BaseException) -> int:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+        strip(error)
+        frames = traceback.extract_tb(error.__traceback__)
         theirs = [frame for frame in frames if Path(frame.filename).is_relative_to(self._script.parent)]
         self._fault = {
             "kind": type(error).__name__,
@@ -157,12 +165,9 @@ class Run:
             "module": getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None,
             "syntax": isinstance(error, SyntaxError),
         }
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-            trace = trace.tb_next
         with suppress(OSError, ValueError):  # the script may have closed its output
             sys.stdout.flush()
-        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        sys.excepthook(type(error), error, error.__traceback__)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
 
     # What comes after it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -42,6 +43,7 @@ _SAID = {
     "functional": "the network at {} is called with weights that are not its own, which could not be seen",
     "compiled": "a function that torch.compile made is called at {}, and what happens in it could not be seen",
     "inside": "a module's own forward holds the training loop ({}); its first pass could not be seen",
+    "exchanged": "parts of a network are exchanged before {}, after it was trained; what came before is left out",
     "inputs": "the gradients at {} are asked for some tensors only; short copies compute them for all",
     "closure": "the optimiser at {} computes the loss several times in a step; the first of them stands for all",
     "gradient": "gradients are changed by hand at {}; short copies leave them as they are",
@@ -131,6 +133,8 @@ class Drafts:
         self.rates: list[tuple[int, tuple[float, ...]]] = []
         self.seconds = 0.0
         self.lost = 0  # number of losses
+        self.late = self.late_in_eval = 0  # updates after those that are kept, and those of them at which every network was in eval mode
+        self.renewed = False  # it was begun anew
         self.networks = networks
         self.tracer = tracer
         self.uses: list[UsedOptimizer | Descent] = []
@@ -138,14 +142,30 @@ class Drafts:
         self._later: list[tuple[str, Place | None]] = []
         self._chunk: list[Tensor] = []
         self._chunks: list[Tensor] = []
+        self._earlier: dict[int, tuple[Optimizer, Place | None]] = {}  # optimisers of before a network's parts were exchanged
 
     def optimizer(self, optimizer: Optimizer, place: Place | None) -> UsedOptimizer:
         """An optimiser, noted if it is new."""
         used = self.optimizers.get(id(optimizer))
         if used is None:
+            place = place if id(optimizer) not in self._earlier else self._earlier[id(optimizer)][1]
             used = self.optimizers[id(optimizer)] = UsedOptimizer(optimizer, len(self.uses), place)
             self.uses.append(used)
         return used
+
+    def anew(self, place: Place | None) -> None:
+        """Nothing was noted so far, but where the optimisers were made."""
+        self.note("exchanged", place)
+        self.renewed = True
+        owners = {used.number: used.optimizer for used in self.optimizers.values()}
+        self._earlier |= {id(used.optimizer): (used.optimizer, used.place) for used in self.optimizers.values()}
+        just = list(takewhile(lambda event: isinstance(event, Zeroed), reversed(self.events)))
+        self.events, self.rates, self.uses, self.optimizers = [], [], [], {}
+        self.lost, self.late, self.late_in_eval, self._chunk, self._chunks = 0, 0, 0, [], []
+        for event in reversed(just):  # gradients that were set to nothing for what follows
+            assert isinstance(event, Zeroed)
+            number = None if event.optimizer is None else self.optimizer(owners[event.optimizer], None).number
+            self.events.append(Zeroed(number, event.module, event.to_none, event.place))
 
     def descent(self, step: Step) -> int:
         """The number of the optimiser that stands for updates by hand."""
@@ -247,6 +267,8 @@ def written(drafts: Drafts, evaluations: Evaluations, updates: int) -> Program:
         places=_places(events, among, drafts.loaders),
         loaders=list(drafts.loaders),
         said=_said(drafts),
+        anew=drafts.renewed,
+        late_in_eval=drafts.late_in_eval / drafts.late if drafts.late else 0.0,
     )
 
 
@@ -369,7 +391,11 @@ def _tasted(taste: Taste, resolver: _Resolver) -> Tape | None:
 def _places(events: Sequence[Event], among: Sequence[Root], loaders: Sequence[LoaderUse]) -> dict[str, Place]:
     found: dict[str, Place | None] = {f"model {number}" if number else "model": root.place for number, root in enumerate(among)}
     found["loader"] = next((loader.place for loader in loaders if loader.place is not None), None)
-    first = next(event for event in events if isinstance(event, Backward))
+    passes = [event for event in events if isinstance(event, Backward)]
+    # A network that gives its own loss is looked into from its second call on.
+    first = next(
+        (event for event in passes if event.tape.root and not isinstance(event.tape.nodes[event.tape.root.node].call, Part)), passes[0]
+    )
     assert first.tape.root is not None
     found["loss"] = first.tape.nodes[first.tape.root.node].place
     found["backward"] = first.place

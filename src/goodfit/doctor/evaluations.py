@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import FrameType
 
 import torch
 
@@ -11,9 +14,10 @@ from goodfit.doctor.calls import Budget, Taste
 from goodfit.doctor.program import Place
 
 MOST = 64  # tapes of one evaluation: a score of 64 batches is exact enough to compare two networks by
-# Programs that ask their network between any two updates, as in reinforcement learning, would pay for each asking what an evaluation costs once.
-_OFTEN = 16  # updates for each evaluation, on average, below which it is such a program
-_TRIED = 64  # evaluations that are looked at before that is judged
+# Writing an evaluation down costs several times what it takes by itself, so of those that come again from the same line only some are.
+_EACH = 4  # times that all are written
+_GROWTH = 8  # after that, those that come when the program is an eighth longer: some fifty in a million updates, and the last of them not far behind
+_HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +40,25 @@ class Evaluations:
         self._open: list[Taste] = []
         self._place: Place | None = None
         self._base = 0  # bytes held before the evaluation
-        self._seen = 0
-        self._next = 0  # with frequent ones: the number of updates from which one is written down again
+        self._times: dict[int, int] = {}  # by where they were asked for: evaluations written down
+        self._next: dict[int, int] = {}  # and the number of updates from which another one is
+
+    def forget(self) -> None:
+        """None was made so far."""
+        self.first = self.last = None
+        self._open = []
+        self._times.clear()
+        self._next.clear()
 
     @property
     def pending(self) -> bool:
         return bool(self._open)
 
     def full(self, updates: int) -> bool:
-        """Whether no more is written down before the next update."""
+        """Whether a network's call that is made now is not to be written down."""
         if len(self._open) >= MOST or (self._open and self._budget.bytes - self._base > self._most):
             return True
-        return not self._open and self._seen >= _TRIED and updates < _OFTEN * self._seen and updates < self._next
+        return bool(self._next) and updates < self._next.get(_asked(), 0)
 
     def open(self, cells: Sequence[int], updates: int, here: Callable[[], Place | None]) -> Taste:
         """The tape for a network's call on these data: the last one if it saw one of them, as where two networks answer for the same rows."""
@@ -55,11 +66,13 @@ class Evaluations:
         if self._open:
             last = self._open[-1]
             if last.grad == grad and not last.used and not last.cells.isdisjoint(cells):
+                last.asked.add(_asked())
                 return last
         else:
             self._place = here()
             self._base = self._budget.bytes
         taste = Taste(grad)
+        taste.asked.add(_asked())
         self._open.append(taste)
         return taste
 
@@ -69,7 +82,21 @@ class Evaluations:
         self._open = []
         if not kept:
             return
-        self._seen += 1
-        self._next = updates + updates // 50  # so that the last one that is written down is at most 2 % of the way behind
+        for asked in {asked for taste in kept for asked in taste.asked}:
+            self._times[asked] = self._times.get(asked, 0) + 1
+            if self._times[asked] >= _EACH:
+                self._next[asked] = updates + updates // _GROWTH
         self.last = Examined(kept, updates, self._place)
         self.first = self.first or self.last
+
+
+def _asked() -> int:
+    """From where a network is called: equal for the same lines in all functions that are running."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    places: list[int] = []
+    while frame is not None:
+        places += id(frame.f_code), frame.f_lasti
+        frame = frame.f_back
+    return hash(tuple(places))

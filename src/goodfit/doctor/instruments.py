@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import traceback
 import types
 import warnings
 import weakref
@@ -23,6 +24,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from goodfit.base.errors import InputError
 from goodfit.doctor.patches import Patches
 from goodfit.doctor.program import LoaderUse
+from goodfit.doctor.traces import stripped
 
 if TYPE_CHECKING:
     from goodfit.doctor.record import Recorder
@@ -116,6 +118,8 @@ def _losses(recorder: Recorder, patches: Patches) -> None:
     def passed(*args: Any, **kwargs: Any) -> Any:
         if not recorder.mine():
             return backward(*args, **kwargs)
+        if recorder.lean and not recorder.tracer.off:
+            return recorder.rest.backward(backward, args, kwargs)
         if recorder.tracer.off:
             if recorder.stuck():
                 recorder.recover()
@@ -161,6 +165,8 @@ def _gradients(recorder: Recorder, patches: Patches) -> None:
 
         @functools.wraps(zero)
         def zeroed(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if recorder.lean:
+                return zero(self, *args, **kwargs)
             if recorder.tracer.off and recorder.mine() and recorder.stuck():
                 recorder.recover()
             if recorder.tracer.off or not recorder.mine():
@@ -186,7 +192,7 @@ def _gradients(recorder: Recorder, patches: Patches) -> None:
         def clipped(parameters: Any, limit: Any = None, *args: Any, **kwargs: Any) -> Any:
             limits = {word: kwargs[word] for word in ("max_norm", "clip_value") if word in kwargs}
             given = (limit, *args) if not limits else args
-            if recorder.tracer.off or not recorder.mine():
+            if recorder.lean or recorder.tracer.off or not recorder.mine():
                 return clip(parameters, *given, **kwargs)
             popped = recorder.pause()
             try:
@@ -218,6 +224,7 @@ def _made(recorder: Recorder, patches: Patches) -> None:
         try:
             make_optimizer(self, *args, **kwargs)
             recorder.drafts.optimizer(self, recorder.places.here())
+            recorder.renewed = True
         finally:
             recorder.resume(popped)
 
@@ -307,6 +314,13 @@ def _aside(recorder: Recorder, patches: Patches) -> None:
         show(message, category, filename, lineno, *args, **kwargs)
 
     patches.put(warnings, "showwarning", shown)
+    told = traceback.TracebackException.__init__
+
+    @functools.wraps(told)
+    def tell(self: Any, kind: Any, error: Any, trace: Any, *args: Any, **kwargs: Any) -> None:
+        told(self, kind, error, stripped(trace), *args, **kwargs)
+
+    patches.put(traceback.TracebackException, "__init__", tell)
 
 
 def quietly(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -314,7 +328,7 @@ def quietly(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., A
 
     @functools.wraps(function)
     def quiet(*args: Any, **kwargs: Any) -> Any:
-        if recorder.tracer.off or not recorder.mine():
+        if (recorder.lean and not recorder.evaluating) or recorder.tracer.off or not recorder.mine():
             return function(*args, **kwargs)
         popped = recorder.pause()
         try:

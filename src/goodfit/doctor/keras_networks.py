@@ -91,12 +91,12 @@ def _held(self: Any, memo: dict[int, Any]) -> Any:
     """What it notes is copied, and not noted anew."""
     made = type(self)()
     memo[id(self)] = made
-    plain = super(type(self), made)
+    plain: Any = super(type(self), made)
     if isinstance(self, dict):
         for key, value in self.items():
-            plain.__setitem__(key, copy.deepcopy(value, memo))  # type: ignore[misc]
+            plain.__setitem__(key, copy.deepcopy(value, memo))
     else:
         for value in self:
-            (plain.append if isinstance(self, list) else plain.add)(copy.deepcopy(value, memo))  # type: ignore[misc]
+            (plain.append if isinstance(self, list) else plain.add)(copy.deepcopy(value, memo))
     made.tracker = copy.deepcopy(self.tracker, memo)
     return made

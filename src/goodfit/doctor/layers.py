@@ -290,7 +290,16 @@ def _shape(tree: Any) -> tuple[int, ...] | None:
 
 def repeated(case: Case) -> list[Layer]:
     """Layers or blocks that may be left out: of three or more of one kind in one place, each of which makes the shape that it takes, all but the first."""
-    alike: dict[tuple[int, str, type, tuple[int, ...]], list[Layer]] = {}
+    return _outermost([layer for group in _alike(case) for layer in group[1:]])
+
+
+def blocks(case: Case) -> list[Layer]:
+    """The same with the first of each kind: what a shortcut may be put around."""
+    return _outermost([layer for group in _alike(case) for layer in group])
+
+
+def _alike(case: Case) -> list[list[Layer]]:
+    found: dict[tuple[int, str, type, tuple[int, ...]], list[Layer]] = {}
     for layer in modules(case):
         if (
             layer.path
@@ -299,8 +308,11 @@ def repeated(case: Case) -> list[Layer]:
             and not isinstance(layer.module, NORMS)
             and _has_weights(layer.module)
         ):
-            alike.setdefault((layer.network, layer.path.rpartition(".")[0], type(layer.module), layer.made), []).append(layer)
-    found = [layer for group in alike.values() if len(group) >= 3 for layer in group[1:]]
+            found.setdefault((layer.network, layer.path.rpartition(".")[0], type(layer.module), layer.made), []).append(layer)
+    return [group for group in found.values() if len(group) >= 3]
+
+
+def _outermost(found: list[Layer]) -> list[Layer]:
     return [layer for layer in found if not any(layer is not other and layer.path.startswith(other.path + ".") for other in found)]
 
 

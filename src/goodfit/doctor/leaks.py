@@ -16,6 +16,8 @@ from goodfit.doctor.supervised import Supervised
 WITHIN = (
     0.0025  # of a feature's variance left within the classes, or unexplained by the target: a copy with a twentieth of noise has so much
 )
+NEARLY_WITHIN = 0.04  # of that variance: classes ten spreads apart in one column, as no measurement of a hard problem has them
+NEARLY_SAME = 0.16  # for a column of two values: it agrees with 96 of 100 targets
 FEWEST_FEATURES = 3  # with fewer, a simple rule is more likely than a leak
 MOST_LOOKED = 2000  # rows
 FEWEST_GROUPS = 30  # fewer are clusters of the data rather than rows of one origin
@@ -93,10 +95,11 @@ def _first_input(view: Supervised, first: int, nodes: object, data: tuple[Tensor
     return None
 
 
-def telling_features(case: Case) -> Tensor:
-    """[n] int64: the columns of the first input, laid flat, that are functions of the target; empty where there are none, or where all are."""
+def telling_features(case: Case) -> tuple[Tensor, bool]:
+    """[n] int64: the columns of the first input, laid flat, that are functions of the target; empty where there are none, or where all are. And whether
+    they are so exactly, or but for some noise."""
     view = case.view
-    none = torch.empty(0, dtype=torch.int64)
+    none = torch.empty(0, dtype=torch.int64), True
     if (
         view.kind not in {"classes", "one-hot", "binary", "regression"}
         or view.pool is None
@@ -118,8 +121,11 @@ def telling_features(case: Case) -> Tensor:
         left = 1 - torch.maximum(_alike(x, y), _alike(_ranks(x), _ranks(y.unsqueeze(1)).squeeze(1)))
     else:
         left = _within(x, y)
-    telling = (left <= WITHIN).nonzero().flatten()
-    return telling if len(telling) <= x.shape[1] - 2 else none
+    telling, exact = (left <= WITHIN).nonzero().flatten(), True
+    if not len(telling) and view.kind != "regression":
+        two = ((x == x.amin(0)) | (x == x.amax(0))).all(0)
+        telling, exact = (left <= torch.where(two, NEARLY_SAME, NEARLY_WITHIN)).nonzero().flatten(), False
+    return (telling, exact) if len(telling) <= x.shape[1] - 2 else none
 
 
 def _alike(x: Tensor, y: Tensor) -> Tensor:

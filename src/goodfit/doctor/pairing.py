@@ -57,17 +57,31 @@ def other_pairings(case: Case) -> Pairing | None:
         if (side == "judged" and view.carved) or len(rows) < FEWEST:
             continue
         rows = rows.sort().values[:MOST_PAIRED]  # by number, which is the order in which they came
+        as_they_are = by_themselves(view, rows)
         for words, ours, theirs in _moves(rows):
             table = whole.clone()
             table[ours] = whole[theirs]
             cut = int(len(ours) * FIT)
             paired = replace(view, pool=view.pool.replaced(view.meeting.target, table), trained=ours[:cut], held=ours[cut + 2 :])
             found = references(paired, only=QUICK)
-            if found.best <= max(CLEAR, 5 * found.error) or (best is not None and found.best <= best.skill):
+            if found.best <= as_they_are + max(CLEAR, 5 * found.error) or (best is not None and found.best <= best.skill):
                 continue
             if not known_to_one(paired, found.best):
                 best = Pairing(f"{words} in the order of the {side} rows", paired, found.best, found.error)
     return best
+
+
+def by_themselves(view: Supervised, rows: Tensor) -> float:
+    """Skill of simple learners on the later of these rows, fitted on the earlier ones; never below 0."""
+    cut = int(len(rows) * FIT)
+    return max(references(replace(view, trained=rows[:cut], held=rows[cut + 2 :]), only=QUICK).best, 0.0)
+
+
+def learned_alone(case: Case) -> bool:
+    """Whether the training rows tell simple learners something about each other: their pairing is intact then, whatever the judged rows are."""
+    rows = case.view.trained
+    rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(case.seed))[:MOST_PAIRED]]
+    return len(rows) >= FEWEST and by_themselves(case.view, rows) > CLEAR
 
 
 def _moves(rows: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:

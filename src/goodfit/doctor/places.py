@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
 import torch
 from torch import nn
@@ -41,6 +41,7 @@ class Places:
         self._root = None if root is None else Path(root).resolve()
         self._known: dict[str, bool] = {}
         self.within: FrameType | None = None
+        self._here: dict[tuple[int, int], tuple[CodeType, Place]] = {}  # by the id of the code, which is held, and the line
 
     def own(self, file: str) -> bool:
         """Whether a file, as a frame names it, is the user's."""
@@ -55,7 +56,10 @@ class Places:
         while frame is not None and frame is not self.within:
             code = frame.f_code
             if self.own(code.co_filename):
-                return Place(code.co_filename, frame.f_lineno, code.co_name)
+                key = id(code), frame.f_lineno
+                if key not in self._here:
+                    self._here[key] = code, Place(code.co_filename, frame.f_lineno, code.co_name)
+                return self._here[key][1]
             frame = frame.f_back
         return None
 

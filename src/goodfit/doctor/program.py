@@ -195,7 +195,8 @@ class Program:
     updates: how many there were to the end. seconds: what the program took in all, without the instruments as near as can be told.
     places: of `model` (where the network was made; `model 1`, `model 2` for further networks), `loader` (a DataLoader), `loss` (where the loss was
     computed), `backward`, `step`, `forward`.
-    said: what could not be seen, each a sentence for the user.
+    said: what could not be seen, each a sentence for the user. late_in_eval: share of the updates after those in `events` at which every network was in
+    eval mode. anew: an earlier training of the same networks was left out, after which parts of them were exchanged.
     """
 
     networks: list[nn.Module]
@@ -212,6 +213,8 @@ class Program:
     places: dict[str, Place] = field(default_factory=dict)
     loaders: list[LoaderUse] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    late_in_eval: float = 0.0
+    anew: bool = False
 
     def cycles(self) -> list[tuple[Event, ...]]:
         """The events cut after each update."""

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from goodfit.doctor.case import Case, Proof
+from goodfit.doctor.case import Case, Proof, Remedy, Suspicion
 from goodfit.doctor.replay import ReplayError
 from goodfit.doctor.short import Setup, run
 
@@ -31,6 +31,7 @@ MARGIN = 0.06  # of skill that tuning must gain to be called a repair: a sound p
 USUAL: Mapping[str, tuple[float, float]] = {  # rates that sound programs have, by the optimiser: what is behind with these lacks something else first
     "SGD": (1e-2, 1.0), "Adam": (3e-4, 1e-2), "AdamW": (3e-4, 1e-2), "NAdam": (3e-4, 1e-2), "RAdam": (3e-4, 1e-2), "RMSprop": (3e-4, 1e-2), "Adagrad": (1e-2, 0.3),
 }  # fmt: skip
+NUMBERS = 0.09  # the same for numbers, where sound programs differ by more: a twelfth of their variance is soon gained by another rate
 UNJUDGED = 0.08  # the same where only good practice says that the outcome is bad
 
 
@@ -79,6 +80,23 @@ def beyond(case: Case, proof: Proof, least: float = BEYOND) -> bool:
     return case.gain([case.outcome(own, one.seed) for one in proof.after], proof.after).value >= least
 
 
+def at_best_rates(case: Case, remedy: Remedy, suspicion: Suspicion) -> Proof | None:
+    """The duel of a remedy that may want a rate of its own, with that where it does better; None where the best rate alone brings nearly as much."""
+
+    def change(setup: Setup) -> Setup:
+        other = remedied(case, remedy, suspicion.code)
+        best = tuned(case, other)
+        return best if best is other or case.gain([case.outcome(other)], [case.outcome(best)]).value > 0 else other
+
+    proof = case.duel(suspicion, replace(remedy, change=change))
+    return replace(proof, remedy=remedy) if proof is not None and beyond(case, proof) else None
+
+
+def remedied(case: Case, remedy: Remedy, code: str) -> Setup:
+    """The accepted setup with a remedy; the same object whenever it is asked for."""
+    return case.once(f"{code} {remedy.words}", case.setup, lambda: remedy.change(case.setup))
+
+
 def rate_of(case: Case) -> float:
     """The rate that the program was written with: of the first group of its optimiser."""
     groups = case.program.optimizers[case.view.optimizer].options
@@ -101,8 +119,11 @@ def rate_at_half(case: Case) -> float:
 
 
 def margin(case: Case) -> float:
-    """What tuning must gain here."""
-    return MARGIN if case.references.skill else UNJUDGED
+    """What tuning must gain here: more for numbers, and more where the outcome is no worse than that of a simple learner."""
+    skill, level = case.references.skill, case.level([case.outcome()])
+    judged = bool(skill) and level is not None and level < case.references.best
+    least = MARGIN if judged else UNJUDGED
+    return max(least, NUMBERS) if case.view.kind in {"regression", "reconstruction"} else least
 
 
 def tail(losses: Sequence[float]) -> float:

@@ -23,9 +23,11 @@ from torch.overrides import _get_current_function_mode, _pop_mode, _push_mode
 
 from goodfit.doctor import instruments
 from goodfit.doctor.byhand import ByHand
-from goodfit.doctor.calls import Budget, Cell, Leaf, Out, ancestors, copy_of, graded
+from goodfit.doctor.calls import Budget, Cell, Leaf, Out, ancestors, answers, copy_of, graded
 from goodfit.doctor.drafts import Clipped, Drafts, Passed, UsedOptimizer, Zeroed, rates_of, written
 from goodfit.doctor.evaluations import Evaluations
+from goodfit.doctor.glances import ends_of, glance, losses_of, pairs_of, slope, still
+from goodfit.doctor.lean import Lean
 from goodfit.doctor.patches import Patches
 from goodfit.doctor.places import Places
 from goodfit.doctor.program import LoaderUse, Place, Program, Update
@@ -33,7 +35,6 @@ from goodfit.doctor.snapshots import Networks, Root, bare, is_network
 from goodfit.doctor.tape import Mode, Tracer, transformed
 
 _PASSES = 16  # backwards for each update that is kept: more than gradients are gathered over, and a bound for programs that never update
-_LOOKED_AT = 256  # numbers of a weight that are looked at first: one that moved, or has a slope, shows it there
 
 
 @dataclass(slots=True)
@@ -87,16 +88,21 @@ class Recorder:
         self._keep_bytes = keep_bytes
         self._wanted = False  # whether the mode is to be on where nothing pauses it
         self._pushed = False
+        self.rest = Lean(self)
+        self.inner: set[int] = set()  # optimisers that step inside of another one's step
         self._by_hand = ByHand()
         self._steps: list[_Step] = []
         self._containers: dict[int, nn.Module] = {}
+        self._judged: set[int] = set()  # networks that were called with gradients on
+        self._opened: set[int] = set()  # those that gave their own loss then: what they call is written down from the next time on
+        self.renewed = False  # modules or an optimiser were made after training had begun
         self._made: dict[int, tuple[weakref.ref[nn.Module], Place]] = {}
         self._had: dict[
             int, tuple[Tensor, Tensor, int]
         ] = {}  # weights that had a gradient after the last backward, with it and its version
         self._zero_place: Place | None = None
         self._pending: tuple[Out, Tensor, Place | None] | None = None  # gradients that `torch.autograd.grad` gave
-        self._teaches = False  # a network was in training mode when it was trained
+        self.teaches = False  # a network was in training mode when it was trained
         self._patches = Patches(self.places.own)
         self._began = self._spent = 0.0
         self._seeds = tuple(networks)
@@ -187,27 +193,28 @@ class Recorder:
 
     def made_module(self, module: nn.Module) -> None:
         """A module was made: where, unless it is made as a part of another."""
+        self.renewed = True
         place = self.places.made(module)
         if place is not None:
             self._made[id(module)] = (weakref.ref(module), place)
 
     def called(self, original: Callable[..., Any], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A module's call, which no other network's call encloses."""
-        if self.lean:
-            full = self.evaluations.full(self.updates)
-            if full or (torch.is_grad_enabled() and (module.training or not self._teaches)):
-                return self._taught(original, module, args, kwargs)
-            # The user's own modes come and go: ours must not stand above one.
-            if not self._wanted and _get_current_function_mode() is None and self.networks.find(bare(module)) is not None:
-                self._wanted = True
-                self._push()
-            if not self._wanted:
-                return self._taught(original, module, args, kwargs)
+        if self.lean and not self.rest.listens(module):
+            return self.rest.called(original, module, args, kwargs)
         if transformed():
             self.drafts.note("torch.func", self.places.here())
             return original(module, *args, **kwargs)
         target = bare(module)
         root = self.networks.find(target)
+        if target is module and id(target) in self._opened and root is not None:
+            popped = self.pause()
+            try:
+                self._note_step_by_hand()
+                self._ready(target, root)
+            finally:
+                self.resume(popped)
+            return original(module, *args, **kwargs)
         if root is None and (self.lean or id(target) in self._containers or not is_network(target)):
             return original(module, *args, **kwargs)
         popped = self.pause()
@@ -219,25 +226,22 @@ class Recorder:
             result, call = self.tracer.network(target, lambda: original(module, *args, **kwargs), args, kwargs, modes)
             root.call = None if call is None else weakref.ref(call)
             self.networks.copied(root)
+            if torch.is_grad_enabled() and id(target) not in self._judged:
+                self._judged.add(id(target))
+                if any(not tensor.ndim and tensor.requires_grad for _, tensor in answers(result)):
+                    self._opened.add(id(target))
             return result
         finally:
             self.inside.pop()
             self.resume(popped)
 
-    def _taught(self, original: Callable[..., Any], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call that is not written down any more."""
-        if self._wanted:
-            self._end_evaluation()
-        elif self._pushed:  # it became lean while torch had the mode in its hands
-            self._pop()
-        self.tracer.off += 1
-        try:
-            return original(module, *args, **kwargs)
-        finally:
-            self.tracer.off -= 1
-
     def _ready(self, target: nn.Module, root: Root | None) -> Root:
         begun = time.perf_counter()
+        if self.renewed:
+            self.renewed = False
+            if root is not None and self.drafts.events and any(known.exchanged for known in self.networks.roots):
+                self._anew()
+                root = None
         if root is None:
             made = self._made.get(id(target))
             root = self.networks.admit(target, made[1] if made is not None and made[0]() is target else None)
@@ -247,11 +251,35 @@ class Recorder:
         self._spent += time.perf_counter() - begun
         return root
 
-    def _end_evaluation(self) -> None:
-        """Lean: the mode was on for an evaluation, which is over."""
-        self._wanted = False
-        self._pop()
+    def _anew(self) -> None:
+        """Parts of a network were exchanged after it was trained: what follows is another program, with the network as it is now."""
+        self.drafts.anew(self.places.here())
+        self.evaluations.forget()
+        self.networks.clear()
         self.tracer.forget()
+        self._had.clear()
+        self._by_hand.drop()
+        self._pending = None
+        self.updates = self.tracer.step = 0
+
+    @property
+    def evaluating(self) -> bool:
+        """Lean: whether the mode is on, for an evaluation."""
+        return self._wanted
+
+    def listen(self) -> None:
+        """Lean: an evaluation begins."""
+        self._wanted = True
+        self._push()
+
+    def end_evaluation(self) -> None:
+        """Lean: the mode is off in training."""
+        if self._wanted:
+            self._wanted = False
+            self._pop()
+            self.tracer.forget()
+        elif self._pushed:  # it became lean while torch had the mode in its hands
+            self._pop()
 
     def trains_inside(self) -> None:
         """A backward or an update inside of a network's call: the module holds the loop, and the networks are what it calls."""
@@ -266,14 +294,13 @@ class Recorder:
 
     def backward(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """`torch.autograd.backward`, which every backward comes through."""
+        if self.lean:
+            return self.rest.backward(original, args, kwargs)
         popped = self.pause()
         try:
-            if self.lean and self._wanted:
-                self._end_evaluation()
-                popped = False
-            losses = _pairs(*args[:2], **{name: kwargs[name] for name in ("tensors", "grad_tensors") if name in kwargs})
+            losses = losses_of(args, kwargs)
             worth = self._worth(losses)
-            passed = None if self.lean else self._before_backward(losses, worth)
+            passed = self._before_backward(losses, worth)
             original(*args, **kwargs)
             self.tracer.passes += 1
             self.drafts.lose(worth)
@@ -283,6 +310,10 @@ class Recorder:
                 self._after_backward(passed)
         finally:
             self.resume(popped)
+
+    def worth_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        """The scalar that a call of `torch.autograd.backward` begins with."""
+        return self._worth(losses_of(args, kwargs))
 
     def _worth(self, losses: list[tuple[Tensor, Tensor | None]]) -> Tensor:
         """The scalar that a backward begins with."""
@@ -308,7 +339,7 @@ class Recorder:
         if passed.unseen and not passed.roots and not passed.leaves:
             self.drafts.note("loss", place)
             return None
-        passed.inherited = any(_slope(weight) for weight in passed.sample)
+        passed.inherited = any(slope(weight) for weight in passed.sample)
         return passed
 
     def _pass(self, root: Out, place: Place | None) -> Passed:
@@ -323,7 +354,7 @@ class Recorder:
                 found = self.networks.find(call.module)
                 if found is not None and found not in passed.roots:
                     passed.roots.append(found)
-                    self._teaches = self._teaches or bool(call.training)
+                    self.teaches = self.teaches or bool(call.training)
             passed.leaves |= {leaf: None for leaf in call.leaves() if isinstance(leaf, Leaf)}
         passed.sample = [weight for found in passed.roots for weight in found.sample]
         passed.sample += [leaf.live for leaf in list(passed.leaves)[:3] if leaf.live is not None]
@@ -335,7 +366,7 @@ class Recorder:
         for root in passed.roots:
             root.settled = True
         for weight in passed.sample:
-            if _slope(weight) and weight.grad is not None:
+            if slope(weight) and weight.grad is not None:
                 self._had[id(weight)] = weight, weight.grad, weight.grad._version
         self.drafts.events.append(passed)
         if not self.drafts.optimizers:
@@ -357,7 +388,9 @@ class Recorder:
         try:
             result = original(scaler, *args, **kwargs)
             loss = args[0] if args else kwargs.get("outputs")
-            if isinstance(loss, Tensor) and isinstance(result, Tensor) and result is not loss:
+            if self.lean:
+                self.rest.scaled(result, loss)
+            elif isinstance(loss, Tensor) and isinstance(result, Tensor) and result is not loss:
                 self.tracer.stands_for(result, loss)
             return result
         finally:
@@ -365,7 +398,7 @@ class Recorder:
 
     def _asked(self, losses: Any, gradients: Any, weights: Sequence[Tensor], slopes: Sequence[Tensor | None]) -> None:
         """`torch.autograd.grad` for weights: a backward, if an update follows before any other."""
-        pairs = _pairs(losses, gradients)
+        pairs = pairs_of(losses, gradients)
         known = [(out, gradient) for loss, gradient in pairs if (out := self.tracer.out_of(loss)) is not None]
         if known and not self.lean:
             root = known[0][0] if len(known) == 1 and known[0][1] is None else self.tracer.sum_of(known)
@@ -380,7 +413,7 @@ class Recorder:
         if not self.lean:
             number = None if optimizer is None else self.drafts.optimizer(optimizer, None).number
             self.drafts.events.append(Zeroed(number, module, to_none, self.places.here()))
-            self._had = {key: had for key, had in self._had.items() if _still(*had)}
+            self._had = {key: had for key, had in self._had.items() if still(*had)}
 
     def clipped(self, kind: str, limit: float, norm: float, weights: list[Tensor]) -> None:
         """Gradients were clipped."""
@@ -391,21 +424,23 @@ class Recorder:
         """Torch's hook before any optimiser's step; gives the arguments anew where one is a closure."""
         if not self.mine():
             return None
+        if self.lean:
+            self.rest.step(optimizer)
+            return None
         if self._steps and self.stuck():
             self.recover()
+        if self._steps:
+            self.inner.add(id(optimizer))
         off = self.tracer.off
         popped = self.pause()
-        if self.lean and self._wanted:
-            self._end_evaluation()
-            popped = False
         if not self._steps:
             self._note_zero_by_hand()
             self.evaluations.close(self.updates)
         used = self.drafts.optimizer(optimizer, None)
         step = _Step(used, frame, off, popped, len(self.drafts.events), rates_of(optimizer), [], None)
-        if not self.lean and not self._steps:
+        if not self._steps:
             step.place = self.places.here()
-            step.before = [(weight, copy_of(_glance(weight))) for weight in _three(optimizer)]
+            step.before = [(weight, copy_of(glance(weight))) for weight in ends_of(optimizer)]
             used.started(self.networks, self.tracer)
             self._note_pending()
         self._steps.append(step)
@@ -426,6 +461,8 @@ class Recorder:
         self.drafts.rate(number, step.rates)
         if self.lean:
             self.tracer.step += 1
+            self.drafts.late += 1
+            self.drafts.late_in_eval += not any(root.module.training for root in self.networks.roots)
             return
         if self.inside:
             self.trains_inside()
@@ -433,10 +470,10 @@ class Recorder:
         if step.runs > 1:
             del self.drafts.events[step.kept :]
             self.drafts.note("closure", step.place)
-        moved = any(not torch.equal(_glance(weight), before) for weight, before in step.before) or (
+        moved = any(not torch.equal(glance(weight), before) for weight, before in step.before) or (
             bool(step.before)
             and max(step.rates, default=0.0) > 0
-            and any(_slope(w) for group in step.optimizer.optimizer.param_groups for w in group["params"])
+            and any(slope(w) for group in step.optimizer.optimizer.param_groups for w in group["params"])
         )
         self.drafts.events.append(Update(number, step.rates, moved, step.place, step.closure))
         self._advance()
@@ -492,6 +529,8 @@ class Recorder:
 
     def _changed_by_hand(self, kind: str, weight: Tensor, name: str, args: tuple[Any, ...]) -> None:
         """A weight or a gradient was changed in place by the user's code."""
+        if self.lean:
+            return
         place = self.places.here()
         if kind == "grad":
             if name == "zero_" or (name == "set" and (not args or args[0] is None)):
@@ -507,7 +546,7 @@ class Recorder:
 
     def _note_zero_by_hand(self) -> None:
         """Gradients that were there after the last backward and are nothing now, with no `zero_grad` in between."""
-        if not all(_still(*had) for had in self._had.values()):
+        if not all(still(*had) for had in self._had.values()):
             self.drafts.events.append(Zeroed(None, None, True, self._zero_place))
             self._had.clear()
 
@@ -546,36 +585,3 @@ class Recorder:
 
     def made_loader(self, use: LoaderUse) -> None:
         self.drafts.loaders.append(use)
-
-
-def _pairs(tensors: Any, grad_tensors: Any = None) -> list[tuple[Tensor, Tensor | None]]:
-    """The losses of a backward, each with the gradient that it was given."""
-    losses = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    gradients = [grad_tensors] * len(losses) if grad_tensors is None or isinstance(grad_tensors, Tensor) else list(grad_tensors)
-    return [(loss, gradient) for loss, gradient in zip(losses, gradients, strict=False) if isinstance(loss, Tensor)]
-
-
-def _slope(weight: Tensor) -> bool:
-    """Whether a weight has a gradient that is not zero."""
-    gradient = weight.grad
-    if gradient is None:
-        return False
-    if gradient.is_sparse:
-        return bool(gradient._values().any())
-    return bool(_glance(gradient).any()) or bool(gradient.any())
-
-
-def _still(weight: Tensor, gradient: Tensor, version: int) -> bool:
-    """Whether a weight has a gradient as it had: the same, or another one that is not zero."""
-    return weight.grad is not None and ((weight.grad is gradient and gradient._version == version) or _slope(weight))
-
-
-def _three(optimizer: Optimizer) -> list[Tensor]:
-    """Of the weights that have a gradient, the first, the middle and the last."""
-    moved = [weight for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None]
-    return [moved[number] for number in sorted({0, len(moved) // 2, len(moved) - 1})] if moved else []
-
-
-def _glance(weight: Tensor) -> Tensor:
-    flat = weight.detach()
-    return flat.view(-1)[:_LOOKED_AT] if flat.is_contiguous() else flat

@@ -164,6 +164,15 @@ def out_of_fold(view: Supervised, rows: Tensor, name: str) -> tuple[Tensor, np.n
     return rows, y, told
 
 
+def told(view: Supervised, rows: Tensor, held: Tensor, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """The targets [N] of `held` and what a learner that was fitted on `rows` says of them. None where targets or inputs do not suit."""
+    taught, judged = rows_for_learners(view, rows), rows_for_learners(view, held)
+    if taught is None or judged is None:
+        return None
+    learner = _learners(view, *taught).get(name)
+    return None if learner is None else (judged[1], learner.fit(*taught).predict(judged[0]))
+
+
 def rows_for_learners(view: Supervised, rows: Tensor) -> tuple[np.ndarray, np.ndarray] | None:
     """[N, F] and [N] of at most MOST_ROWS rows, as the references are given them; None where inputs or targets do not suit."""
     some = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:MOST_ROWS]]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from goodfit.doctor.program import Data, Node, Part, Tape, Value, Weight
+
+# Called inside a network's own forward, or around it, they were told by a word whether to drop.
+_DROPS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"})
 
 
 class ReplayError(Exception):
@@ -23,6 +27,11 @@ class Copies:
         both = copy.deepcopy((list(networks), [weight.detach() for weight in loose]))
         self.networks: list[nn.Module] = both[0]
         self.loose: list[Tensor] = [weight.requires_grad_() for weight in both[1]]
+
+    @property
+    def judged(self) -> bool:
+        """Whether all networks are in eval mode."""
+        return bool(self.networks) and not any(network.training for network in self.networks)
 
     def weight(self, at: Weight) -> Tensor | None:
         """The parameter or buffer that is meant, None where an edit took it away."""
@@ -64,9 +73,13 @@ def run_tape(
     *,
     until: Value | None = None,
     watch: Callable[[Node, Any], None] | None = None,
+    known: dict[int, Any] | None = None,
+    instead: Callable[[Node, tuple[Any, ...]], Any] | None = None,
 ) -> Any:
     """The tape's root, or the value `until`, computed with these networks and with `data` in place of the tape's own.
 
+    known: answers by the numbers of their calls, which are taken and not computed again; what is computed is put there.
+    instead: gives a call's answer in place of the call, or None.
     Raises ReplayError where a call fails or gives another structure than it did.
     """
     goal = until if until is not None else tape.root
@@ -74,14 +87,23 @@ def run_tape(
     values: list[Any] = []
     last = len(tape.nodes) - 1 if goal is None else goal.node
     for node in tape.nodes[: last + 1]:
+        if known is not None and node.serial in known:
+            values.append(known[node.serial])
+            continue
         args = _filled(node.args, values, given, copies)
         kwargs = _filled(dict(node.kwargs), values, given, copies)
         call = copies.part(node.call) if isinstance(node.call, Part) else node.call
+        other = instead(node, args) if instead is not None else None
+        if node.name in _DROPS and not isinstance(node.call, Part) and copies.judged:
+            other = args[0] if args else kwargs["input"]
         try:
-            with torch.set_grad_enabled(node.grad and torch.is_grad_enabled()):
-                values.append(call(*args, **kwargs))
+            precision = torch.autocast(*node.autocast) if node.autocast is not None else nullcontext()
+            with torch.set_grad_enabled(node.grad and torch.is_grad_enabled()), precision:
+                values.append(call(*args, **kwargs) if other is None else other)
         except Exception as error:  # a network of the user's may raise anything; the probe that asked is given up, no more
             raise ReplayError(f"{node.name} fails when it is repeated: {type(error).__name__}: {error}") from error
+        if known is not None:
+            known[node.serial] = values[-1]
         if watch is not None:
             watch(node, values[-1])
     return None if goal is None else at_path(values[goal.node], goal.path)

@@ -98,7 +98,8 @@ def examine_script(
     its output goes to the error stream. tail: keep the last lines that it prints, in `examined["lines"]`.
 
     `examined` has, besides what was looked at: `script`, `arguments`, `exit` (the script's code), `ran` (its seconds), `updates`, `losses`.
-    Raises InputError where the file cannot be run, TrainingError where it trained nothing that could be examined.
+    Raises InputError where the file cannot be run, TrainingError where it trained nothing that could be examined, or stopped with an error that no fault
+    found explains.
     """
     script = check_script(path)
     limit = limit_of(time_limit)
@@ -112,6 +113,11 @@ def examine_script(
             f"The script was stopped after {ran.seconds:.0f} seconds by the time limit; its first {ran.updates:,} updates were examined."
         )
     elif ran.crash:
+        if ran.examination.verdict != "faulty":
+            raise TrainingError(
+                f"{script.name} stopped with {ran.crash} after {ran.updates:,} updates, and nothing that it trained until then is at fault; "
+                f"mend that and examine it again"
+            )
         said.append(f"The script stopped with {ran.crash} after {ran.updates:,} updates; what it did until then was examined.")
     examined = ran.examination.examined | {"not_seen": said, "script": str(path), "arguments": list(arguments), **summary(ran)}
     return replace(ran.examination, examined=examined)
@@ -181,7 +187,9 @@ def check_script(path: str | Path) -> Path:
     try:
         known = script.exists()
         if known and script.is_dir():
-            raise InputError(f"{path} must be a script; it is a folder: name the file in it that trains", file=path)
+            raise InputError(
+                f"{path} must be a script; it is a folder: name the file in it that trains, or give the folder of a run", file=path
+            )
         if known and not script.is_file():
             raise InputError(f"{path} must be a script; it is no regular file", file=path)
         size = script.stat().st_size

@@ -123,6 +123,8 @@ def run(
         done = 0
         passes = 0
         events = _events(view, setup)
+        courses = _courses(view, events)
+        rows = view.batches[0]
         updates = max(1, round(updates * setup.stop))
         while done < updates and time.monotonic() - begun < seconds:
             total: Tensor | None = None
@@ -153,8 +155,9 @@ def run(
                     case Update():
                         if setup.clip is not None:
                             torch.nn.utils.clip_grad_norm_([w for w in copies.parameters() if w.grad is not None], setup.clip)
-                        _rates(optimizers[event.optimizer], view, setup, done, event)
-                        optimizers[event.optimizer].step()
+                        _rates(optimizers[event.optimizer], courses[event.optimizer], setup, done)
+                        step = optimizers[event.optimizer].step
+                        step(_again(view, setup, copies, optimizers[event.optimizer], rows)) if event.closure else step()  # type: ignore[arg-type]
             losses.append((total if total is not None else torch.tensor(float("nan"))) / view.per_update)
             done += 1
             if done % LOOK_EVERY == 0 and not bool(torch.isfinite(losses[-1])):
@@ -170,6 +173,18 @@ def run(
     return Outcome(
         setup, seed, values, held, trained, held_loss, trained_loss, finite, done, time.monotonic() - begun, copies if keep else None
     )  # fmt: skip
+
+
+def _again(view: Supervised, setup: Setup, copies: Copies, optimizer: torch.optim.Optimizer, rows: Tensor) -> Callable[[], Tensor]:
+    """What an optimiser such as LBFGS calls to have the loss of the same rows and its gradients."""
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = loss_of(view, setup, copies, rows)
+        (loss if setup.weigh is None else setup.weigh(loss, len(rows))).backward()
+        return loss
+
+    return closure
 
 
 def fresh(view: Supervised, setup: Setup, seed: int = 0) -> Copies:
@@ -305,12 +320,17 @@ def _has(network: nn.Module, name: str) -> bool:
     return any(name == own for own, _ in network.named_parameters())
 
 
-def _rates(optimizer: torch.optim.Optimizer, view: Supervised, setup: Setup, done: int, event: Update) -> None:
+def _courses(view: Supervised, events: Sequence[Event]) -> dict[int, list[tuple[float, ...]]]:
+    """The program's rates by the number of the optimiser, in their order."""
+    numbers = {event.optimizer: event.rates for event in events if isinstance(event, Update)}
+    return {number: [rates for own, rates in view.program.rates if own == number] or [first] for number, first in numbers.items()}
+
+
+def _rates(optimizer: torch.optim.Optimizer, own: Sequence[tuple[float, ...]], setup: Setup, done: int) -> None:
     if setup.optimizer is not None and "lr" in setup.options:
         for group in optimizer.param_groups:
             group["lr"] = setup.options["lr"] * setup.rate
         return
-    own = [rates for number, rates in view.program.rates if number == event.optimizer] or [event.rates]
     rates = own[0 if setup.constant else min(int(done / setup.stretch), len(own) - 1)]
     for group, rate in zip(optimizer.param_groups, rates, strict=False):
         group["lr"] = rate * setup.rate if "lr" not in setup.options else setup.options["lr"] * setup.rate

@@ -60,6 +60,11 @@ class Root:
         return self._inner[id(module)]
 
     @property
+    def exchanged(self) -> bool:
+        """Whether it has weights now that it had not."""
+        return self.settled and any(id(weight) not in self.weights for weight in self.module.parameters())
+
+    @property
     def lazy(self) -> bool:
         return any(nn.parameter.is_lazy(tensor) for tensor in [*self.module.parameters(), *self.module.buffers()])
 

@@ -322,6 +322,15 @@ def combined(file: str | Path, edits: Sequence[Edit]) -> tuple[bytes, list[Edit]
     return source.encoded(text), left
 
 
+def together(edits: Sequence[Edit | None]) -> Edit | None:
+    """Several edits of one file as one; None where one of them could not be made, or they touch the same characters."""
+    made = [edit for edit in edits if edit is not None]
+    if len(made) < len(edits) or len({edit.file for edit in made}) != 1:
+        return None
+    source = Source.read(made[0].file)
+    return None if source is None else source.edit([change for edit in made for change in edit.changes])
+
+
 def changed(text: str, changes: Iterable[Change]) -> str | None:
     """The text with all changes made; None where two of them touch the same characters. What is inserted at one place keeps the order given."""
     distinct = list(dict.fromkeys(changes))

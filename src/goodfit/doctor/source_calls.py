@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from goodfit.doctor.program import Place
-from goodfit.doctor.source import Change, Edit, Source
+from goodfit.doctor.source import Change, Edit, Source, own
 
 _SIMPLE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.List, ast.Tuple, ast.Dict)  # bind tighter than any operator
 
@@ -46,10 +46,15 @@ def set_rate(place: Place, optimizer: str, rate: float) -> Edit | None:
 
 
 def set_shuffle(place: Place) -> Edit | None:
-    """`shuffle=True` of the DataLoader that was made at a place; None where a sampler orders the rows."""
+    """`shuffle=True` of the DataLoader that was made at a place, in place of a `SequentialSampler` too; None where another sampler orders the rows."""
     source = Source.read(place.file)
     call = None if source is None else find_call(source, place, "torch.utils.data.DataLoader", "shuffle")
-    if source is None or call is None or any(word.arg in ("sampler", "batch_sampler") for word in call.keywords):
+    if source is None or call is None:
+        return None
+    for word in call.keywords:
+        if word.arg == "sampler" and isinstance(word.value, ast.Call) and named(source, word.value, ("SequentialSampler",)):
+            return source.edit([Change(*source.span(word), "shuffle=True")])
+    if any(word.arg in ("sampler", "batch_sampler") for word in call.keywords):
         return None
     return source.edit(argument(source, call, "torch.utils.data.DataLoader", "shuffle", "True"))
 
@@ -95,7 +100,93 @@ def wrap(place: Place, template: str, names: Sequence[str]) -> Edit | None:
     return source.edit(around(source, found[0], template))
 
 
+def fit_operand(place: Place, function: str, index: int, template: str) -> Edit | None:
+    """Something done to one side of a comparison or a difference: `pred == y` -> `pred.squeeze(-1) == y`.
+
+    function: `eq`, `sub` or that of a loss, `mse_loss`. index: 0 for the left side or the first argument, 1 for the other. None unless one such stands there.
+    """
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    found: list[ast.expr] = []
+    for statement in source.statements_at(place.line):
+        for node in own(statement):
+            if isinstance(node, ast.expr) and node.lineno <= place.line <= (node.end_lineno or node.lineno):
+                found += _operands(source, node, function)[index : index + 1]
+    return source.edit(around(source, found[0], template)) if len(found) == 1 else None
+
+
+def set_dimension(place: Place, dimension: int) -> Edit | None:
+    """Another dimension of the `argmax` or `max` at a place: `out.argmax(0)` -> `out.argmax(1)`."""
+    source = Source.read(place.file)
+    found = [] if source is None else [call for call in source.calls_at(place) if named(source, call, ("torch.argmax", "torch.max"))]
+    if source is None or len(found) != 1:
+        return None
+    call = found[0]
+    method = isinstance(call.func, ast.Attribute) and _is_method(source, call.func)
+    words = [word.value for word in call.keywords if word.arg in ("dim", "axis")]
+    given = words or call.args[0 if method else 1 :]
+    return source.edit([Change(*source.span(given[0]), str(dimension))] if given else added(source, call, str(dimension)))
+
+
+def threshold_largest(place: Place, threshold: str, *, squeeze: bool) -> Edit | None:
+    """The largest of one output, which is always number 0, as a threshold: `out.argmax(1)` -> `(out.squeeze(1) > 0).long()`.
+
+    squeeze: whether the call took the dimension away.
+    """
+    source = Source.read(place.file)
+    found = [] if source is None else [call for call in source.calls_at(place) if named(source, call, ("torch.argmax", "torch.max"))]
+    if source is None or len(found) != 1:
+        return None
+    call = found[0]
+    method = isinstance(call.func, ast.Attribute) and _is_method(source, call.func)
+    output = call.func.value if method and isinstance(call.func, ast.Attribute) else next(iter(call.args), None)
+    if output is None:
+        return None
+    written = f"({bracketed(source, output)}{'.squeeze(1)' * squeeze} > {threshold}).long()"
+    if named(source, call, ("torch.argmax",)):
+        return source.edit([Change(*source.span(call), written)])
+    outer = source.parent(call)
+    if (
+        isinstance(outer, ast.Assign) and isinstance(outer.targets[0], ast.Tuple) and len(outer.targets[0].elts) == 2
+    ):  # _, pred = torch.max(out, 1)
+        return source.edit(
+            [Change(*source.span(outer.targets[0]), source.code(outer.targets[0].elts[1])), Change(*source.span(call), written)]
+        )
+    second = isinstance(outer, ast.Subscript) and source.code(outer.slice) == "1"  # out.max(1)[1]
+    if outer is not None and (second or (isinstance(outer, ast.Attribute) and outer.attr == "indices")):
+        return source.edit([Change(*source.span(outer), written)])
+    return None
+
+
+def largest_for_round(place: Place, *, keep: bool) -> Edit | None:
+    """A rounded number as the number of the largest: `out.round()` -> `out.argmax(-1)`. keep: the dimension stays, with size 1."""
+    source = Source.read(place.file)
+    found = [] if source is None else [call for call in source.calls_at(place) if named(source, call, ("torch.round", "round_"))]
+    if source is None or len(found) != 1:
+        return None
+    call = found[0]
+    method = isinstance(call.func, ast.Attribute) and _is_method(source, call.func)
+    output = call.func.value if method and isinstance(call.func, ast.Attribute) else next(iter(call.args), None)
+    if output is None:
+        return None
+    return source.edit([Change(*source.span(call), f"{bracketed(source, output)}.argmax(-1{', keepdim=True' * keep})")])
+
+
 # What those and other edits are made of
+
+
+def _operands(source: Source, node: ast.expr, function: str) -> list[ast.expr]:
+    """The two sides of what a node computes, where it computes this function of two tensors."""
+    if function in ("eq", "__eq__") and isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq):
+        return [node.left, node.comparators[0]]
+    if function == "sub" and isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        return [node.left, node.right]
+    if isinstance(node, ast.Call) and named(source, node, (function,)):
+        if isinstance(node.func, ast.Attribute) and _is_method(source, node.func) and len(node.args) == 1:
+            return [node.func.value, node.args[0]]
+        return node.args[:2] if len(node.args) >= 2 else []
+    return []
 
 
 def find_call(source: Source, place: Place, callee: str, argument: str | None = None) -> ast.Call | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 
 from goodfit.doctor.program import Place
-from goodfit.doctor.source import Edit, Source
+from goodfit.doctor.source import Change, Edit, Source, dotted
 from goodfit.doctor.source_calls import assigned
 from goodfit.doctor.source_losses import fit_arguments
 
@@ -31,6 +32,32 @@ def scale_inputs(model: Place, middle: Sequence[float], spread: Sequence[float],
         centre, width = (f"{x}.new_tensor([{', '.join(_number(one) for one in numbers)}]){shape}" for numbers in (middle, spread))
         scaled = f"({x} - {centre}) / {width}"
     line = f"{name}.register_forward_pre_hook(lambda module, given: ({scaled}, *given[1:]))"
+    return source.edit(source.after(statement, line))
+
+
+def train_on_most(place: Place) -> Edit | None:
+    """Three quarters of the rows to train on, where the only `train_test_split` of the file says how many by a number: `train_size=50` -> `train_size=0.75`."""
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    calls = [
+        node for node in ast.walk(source.tree) if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] == "train_test_split"
+    ]
+    words = [word for call in calls for word in call.keywords if word.arg in ("train_size", "test_size")]
+    if len(calls) != 1 or len(words) != 1 or not isinstance(words[0].value, ast.Constant):
+        return None
+    return source.edit([Change(*source.span(words[0].value), "0.75" if words[0].arg == "train_size" else "0.25")])
+
+
+def blank_columns(model: Place, columns: Sequence[int]) -> Edit | None:
+    """A line below the one that makes the network: these columns of its first input, [rows, columns], are 0 in every call, so that nothing is learned from them."""
+    source = Source.read(model.file)
+    name = None if source is None else assigned(source, model)
+    statement = None if source is None else next(iter(source.statements_at(model.line)), None)
+    if source is None or name is None or statement is None or not columns:
+        return None
+    x = "given[0]"
+    line = f"{name}.register_forward_pre_hook(lambda module, given: ({x}.index_fill(-1, {x}.new_tensor({list(columns)}).long(), 0), *given[1:]))"
     return source.edit(source.after(statement, line))
 
 

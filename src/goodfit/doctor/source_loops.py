@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from goodfit.doctor.program import Place
 from goodfit.doctor.source import Change, Edit, Source, own
-from goodfit.doctor.source_calls import assigned, number
+from goodfit.doctor.source_calls import around, assigned, number
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _BETWEEN = {"clip_grad_norm_", "clip_grad_value_", "unscale_", "clip_grad_norm", "clip_gradients"}  # calls between backward and step
@@ -54,22 +54,54 @@ def order_steps(backward: Place, step: Place, zero: Place | None = None) -> Edit
             return None
         last = _below(block, at)
         changes, upto = [*source.without([steps]), *source.after(last, source.line_of(steps))], block.index(last)
+    elif isinstance(block[at], _LOOPS) and upto > at:  # backward is in the loop, the update below it
+        inner = source.block(backs)
+        changes = (
+            [*source.without([moved]), *source.after(_below(inner, inner.index(backs)), source.line_of(steps))] if moved is steps else []
+        )
     if zeros is not None and zeros in block and at < block.index(zeros) <= upto:  # it takes away what the update needs
         changes += [*source.without([zeros]), *source.before(block[at], source.line_of(zeros))]
     return source.edit(changes)
 
 
-def insert_step(backward: Place, optimizer: Place) -> Edit | None:
-    """`NAME.step()` below backward, for a program that never updates: NAME from where the optimiser was made."""
-    if backward.file != optimizer.file:
-        return None
+def insert_step(backward: Place, optimizer: Place, zero: Place | None = None) -> Edit | None:
+    """`NAME.step()` below backward, for a program that never updates: NAME from where the optimiser was made, from its `zero_grad()` beside backward, or
+    what the function calls it that backward stands in.
+    """
     source = Source.read(backward.file)
     statement = None if source is None else _statement(source, backward, "backward")
-    name = None if source is None else assigned(source, optimizer)
-    if source is None or statement is None or name is None or not _visible(source, name, statement):
+    if source is None or statement is None:
+        return None
+    name = assigned(source, optimizer) if optimizer.file == source.file else None
+    if name is None or not _visible(source, name, statement):
+        name = _zeroed(source, zero, statement) or (None if name is None else _handed_in(source, name, statement))
+    if name is None:
         return None
     block = source.block(statement)
     return source.edit(source.after(_below(block, block.index(statement)), f"{name}.step()"))
+
+
+def _zeroed(source: Source, zero: Place | None, beside: ast.stmt) -> str | None:
+    """The optimiser's name at its `zero_grad()`, where that stands in the same function."""
+    statement = _statement(source, zero, "zero_grad") if zero is not None and zero.file == source.file else None
+    if statement is None or source.function_of(statement) is not source.function_of(beside):
+        return None
+    call = next(node for node in own(statement) if isinstance(node, ast.Call) and _name_of(node) == "zero_grad")
+    return source.code(call.func.value) if isinstance(call.func, ast.Attribute) else None
+
+
+def _handed_in(source: Source, name: str, at: ast.stmt) -> str | None:
+    """The parameter that a variable is handed to in every call of the function that a statement stands in."""
+    function = source.function_of(at)
+    if not isinstance(function, ast.FunctionDef):
+        return None
+    given = [argument.arg for argument in function.args.args]
+    found: set[str] = set()
+    for call in ast.walk(source.tree):
+        if isinstance(call, ast.Call) and _name_of(call) == function.name:
+            found |= {parameter for parameter, value in zip(given, call.args, strict=False) if source.code(value) == name}
+            found |= {word.arg for word in call.keywords if word.arg and source.code(word.value) == name}
+    return found.pop() if len(found) == 1 else None
 
 
 def insert_train(forward: Place, step: Place | None = None, model: Place | None = None) -> Edit | None:
@@ -130,8 +162,10 @@ def insert_clipping(step: Place, limit: float, forward: Place | None = None, mod
     return source.edit([*source.before(stepping, *unscaled, f"{clip}({weights}, {number(limit)})"), *imports])
 
 
-def multiply_epochs(step: Place, factor: int, given: Sequence[str] | None = None) -> Edit | None:
+def multiply_epochs(step: Place, factor: float, given: Sequence[str] | None = None) -> Edit | None:
     """The outermost loop that trains runs `factor` times as often: its number, the constant or the default that holds it, or `factor * (...)`.
+
+    factor: a whole number, or a share below 1, which leaves one round at least.
 
     given: the arguments that the script was run with, those of this process when None; a default that they override is left alone.
     """
@@ -146,25 +180,94 @@ def multiply_epochs(step: Place, factor: int, given: Sequence[str] | None = None
 
 
 def shuffle_rows(step: Place) -> Edit | None:
-    """The rows put into a random order once, before the loop whose batches are slices: `X, y = X[order], y[order]`."""
+    """The rows put into a random order: `torch.arange(n)` that a loop takes its rows from becomes `torch.randperm(n)`; else, once, before the loop
+    whose batches are slices or pieces, `X, y = X[order], y[order]`, and of a list `rows = [rows[i] for i in order]`.
+    """
     source = Source.read(step.file)
     statement = None if source is None else _statement(source, step, "step")
     loops = [] if source is None or statement is None else _loops(source, statement)
     if source is None or not loops:
         return None
+    counted = [
+        node
+        for loop in loops
+        if isinstance(loop, ast.For)
+        for node in ast.walk(loop.iter)
+        if isinstance(node, ast.Call) and source.qualified(node.func) in ("torch.arange", "numpy.arange") and len(node.args) == 1
+    ]
+    if len(counted) == 1:
+        drawn = "torch.randperm" if source.qualified(counted[0].func) == "torch.arange" else "numpy.random.permutation"
+        name, imports = source.spelled(drawn, counted[0].func)
+        return source.edit([Change(*source.span(counted[0].func), name), *imports])
+    names = _sliced(source, loops[0]) or _handed(source, loops[0])
+    if not names:
+        return None
+    order = next(name for name in ("order", "shuffled", "random_order", "new_order") if not re.search(rf"\b{name}\b", source.text))
+    randperm, imports = source.spelled("torch.randperm")
+    listed = [_is_list(source, name) for name in names]
+    if any(listed):
+        mixed = [f"{name} = [{name}[i] for i in {order}]" for name in names] if all(listed) else []
+        return (
+            source.edit([*source.before(loops[-1], f"{order} = {randperm}(len({names[0]})).tolist()", *mixed), *imports]) if mixed else None
+        )
+    mixed = [f"{', '.join(names)} = {', '.join(f'{name}[{order}]' for name in names)}"]
+    return source.edit([*source.before(loops[-1], f"{order} = {randperm}(len({names[0]}))", *mixed), *imports])
+
+
+def _sliced(source: Source, loop: ast.AST) -> list[str]:
+    """What a loop takes slices of that move on: `X[i : i + 32]`."""
     names: list[str] = []
-    for node in ast.walk(loops[0]):
+    for node in ast.walk(loop):
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and isinstance(node.value, ast.Name | ast.Attribute):
             lower = node.slice.lower
             moving = lower is not None and not isinstance(lower, ast.Constant)
             if moving and isinstance(node.ctx, ast.Load) and (name := source.code(node.value)) not in names:
                 names.append(name)
-    if not names:
+    return names
+
+
+def _handed(source: Source, loop: ast.For | ast.AsyncFor | ast.While) -> list[str]:
+    """What a loop's iterator cuts into pieces: of `zip(X.split(32), y.split(32))`, `batches(X, y)`, and `batches(rows)` for a list of rows."""
+    if isinstance(loop, ast.While):
+        return []
+    calls = [node for node in ast.walk(loop.iter) if isinstance(node, ast.Call)]
+    cut = [call.func.value for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in ("split", "chunk")]
+    if cut and all(isinstance(one, ast.Name | ast.Attribute) for one in cut):
+        return [source.code(one) for one in cut]
+    call = loop.iter
+    if not isinstance(call, ast.Call) or source.qualified(call.func) in source.names or not isinstance(call.func, ast.Name):
+        return []
+    made_here = any(isinstance(node, ast.FunctionDef) and node.name == call.func.id for node in ast.walk(source.tree))
+    names = [
+        given.id for given in call.args if isinstance(given, ast.Name) and not re.search(r"size|batch|bs$|_n$|^n$|epoch|rng", given.id)
+    ]
+    fits = len(names) == 2 or (len(names) == 1 and _is_list(source, names[0]))
+    return names if made_here and fits else []
+
+
+def _is_list(source: Source, name: str) -> bool:
+    """Whether all that is assigned to a name is a list."""
+    values = [
+        node.value
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Assign) and any(source.code(target) == name for target in node.targets)
+    ]
+    return bool(values) and all(
+        isinstance(value, ast.List | ast.ListComp) or (isinstance(value, ast.Call) and _name_of(value) in ("list", "sorted"))
+        for value in values
+    )
+
+
+def scale_backward(backward: Place, template: str) -> Edit | None:
+    """The loss scaled where its gradients are computed: `loss.backward()` -> `(loss / 32).backward()` by `({} / 32)`."""
+    source = Source.read(backward.file)
+    statement = None if source is None else _statement(source, backward, "backward")
+    if source is None or statement is None:
         return None
-    order = next(name for name in ("order", "shuffled", "random_order", "new_order") if not re.search(rf"\b{name}\b", source.text))
-    randperm, imports = source.spelled("torch.randperm")
-    mixed = f"{', '.join(names)} = {', '.join(f'{name}[{order}]' for name in names)}"
-    return source.edit([*source.before(loops[-1], f"{order} = {randperm}(len({names[0]}))", mixed), *imports])
+    calls = [node for node in own(statement) if isinstance(node, ast.Call) and _name_of(node) == "backward"]
+    if len(calls) != 1 or not isinstance(calls[0].func, ast.Attribute):
+        return None
+    return source.edit(around(source, calls[0].func.value, template))
 
 
 # What those are made of
@@ -293,24 +396,31 @@ def _head(source: Source, loop: ast.For | ast.AsyncFor | ast.While) -> str:
     return source.code(loop.test) if isinstance(loop, ast.While) else f"{source.code(loop.target)} {source.code(loop.iter)}"
 
 
-def _multiplied(source: Source, bound: tuple[ast.expr, ast.expr | None], factor: int, given: Sequence[str]) -> list[Change]:
+def _multiplied(source: Source, bound: tuple[ast.expr, ast.expr | None], factor: float, given: Sequence[str]) -> list[Change]:
     stop, start = bound
+
+    def times(count: int) -> int:
+        return max(1, round(factor * count))
+
+    def written(count: str) -> str:
+        return f"{factor:g} * {count}" if factor >= 1 else f"max(1, round({factor:.3g} * {count}))"
+
     if isinstance(start, ast.Constant) and start.value == 0:
         start = None
     if isinstance(stop, ast.Constant) and isinstance(stop.value, int) and (start is None or isinstance(start, ast.Constant)):
         first = start.value if isinstance(start, ast.Constant) and isinstance(start.value, int) else 0
-        return [Change(*source.span(stop), str(first + factor * (stop.value - first)))]
+        return [Change(*source.span(stop), str(first + times(stop.value - first)))]
     counted = stop
     if start is not None:  # range(1, N + 1) runs N times
         plus = isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) and source.code(stop.right) == source.code(start)
         if not plus or not isinstance(stop, ast.BinOp):
-            return [Change(*source.span(stop), f"{source.code(start)} + {factor} * ({source.code(stop)} - {source.code(start)})")]
+            return [Change(*source.span(stop), f"{source.code(start)} + {written(f'({source.code(stop)} - {source.code(start)})')}")]
         counted = stop.left
     held = _held(source, counted, given)
     if held is not None:
-        return [Change(*source.span(held), str(factor * _whole(held)))]
+        return [Change(*source.span(held), str(times(_whole(held))))]
     plain = isinstance(counted, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
-    return [Change(*source.span(counted), f"{factor} * {source.code(counted)}" if plain else f"{factor} * ({source.code(counted)})")]
+    return [Change(*source.span(counted), written(source.code(counted) if plain else f"({source.code(counted)})"))]
 
 
 def _held(source: Source, name: ast.expr, given: Iterable[str]) -> ast.Constant | None:

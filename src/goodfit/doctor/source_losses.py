@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from goodfit.doctor.program import Place
-from goodfit.doctor.source import Change, Edit, Source
-from goodfit.doctor.source_calls import argument, around, named
+from goodfit.doctor.source import Change, Edit, Source, own
+from goodfit.doctor.source_calls import argument, around, bracketed, named
 
 # torch's losses: the class, the function.
 FORMS = {
@@ -52,6 +52,70 @@ def replace_loss(place: Place, old: str, new: str, output: str = "{}", target: s
             return None
         changes += fitted
     return source.edit(changes)
+
+
+def replace_by_hand(place: Place, new: str, output: str = "{}", target: str = "{}", *, turned: bool = False) -> Edit | None:
+    """A mean of squares or amounts that is written out, by a loss of torch: `((out - y) ** 2).mean()` -> `F.cross_entropy(out, y)`.
+
+    turned: the target stands first. None unless exactly one such mean stands at the place.
+    """
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    nodes = [node for statement in source.statements_at(place.line) for node in own(statement) if isinstance(node, ast.Call)]
+    found = [(node, pair) for node in nodes if (pair := _mean_of_differences(source, node)) is not None]
+    if len(found) != 1:
+        return None
+    whole, (left, right) = found[0]
+    given, wanted = (right, left) if turned else (left, right)
+    name, imports = source.spelled(f"torch.nn.functional.{FORMS.get(new, new)}", nodes[0].func)
+    written = ", ".join(
+        template.format(source.code(one) if template == "{}" else bracketed(source, one))
+        for one, template in ((given, output), (wanted, target))
+    )
+    return source.edit([Change(*source.span(whole), f"{name}({written})"), *imports])
+
+
+def remove_sign(place: Place) -> Edit | None:
+    """`loss = -criterion(out, y)` -> `loss = criterion(out, y)`; None unless one sign stands at the place before something other than a number."""
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    signs = [
+        node
+        for statement in source.statements_at(place.line)
+        for node in own(statement)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant)
+    ]
+    if len(signs) != 1:
+        return None
+    return source.edit([Change(source.span(signs[0])[0], source.span(signs[0].operand)[0], "")]) if _bare(source, signs[0]) else None
+
+
+def _bare(source: Source, sign: ast.UnaryOp) -> bool:
+    """Whether nothing but the sign stands before its operand."""
+    return source.text[source.span(sign)[0] : source.span(sign.operand)[0]].strip() == "-"
+
+
+def _mean_of_differences(source: Source, call: ast.Call) -> tuple[ast.expr, ast.expr] | None:
+    """`a` and `b` of `((a - b) ** 2).mean()`, `torch.mean(torch.abs(a - b))`, `(a - b).pow(2).mean()`."""
+    inner = _taken(source, call, ("mean",))
+    if isinstance(inner, ast.Call):
+        inner = _taken(source, inner, ("pow", "square", "abs"))
+    elif isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Pow):
+        inner = inner.left
+    else:
+        return None
+    return (inner.left, inner.right) if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Sub) else None
+
+
+def _taken(source: Source, call: ast.Call, names: tuple[str, ...]) -> ast.expr | None:
+    """What a function of one of these names is given, as a method or from torch."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in names or call.keywords:
+        return None
+    if source.qualified(call.func).startswith("torch."):
+        return call.args[0] if call.args else None
+    return call.func.value if all(isinstance(given, ast.Constant) for given in call.args) else None
 
 
 def fit_arguments(place: Place, loss: str, output: str = "{}", target: str = "{}") -> Edit | None:
@@ -105,6 +169,80 @@ def weigh_classes(place: Place, loss: str, weights: Sequence[float]) -> Edit | N
     call, callee = (made, f"torch.nn.{_class(loss)}") if made is not None else (called, f"torch.nn.functional.{_function(loss)}")
     changes = None if call is None else argument(source, call, callee, "weight", written)
     return None if changes is None else source.edit([*changes, *imports])
+
+
+def weaken_penalty(place: Place, factor: float) -> Edit | None:
+    """What is added to a loss from the weights, `factor` times as strong: `loss + 0.5 * sum(w.norm() for w in model.parameters())` -> `loss + 0.01 * (0.5 * ...)`.
+
+    It is found by `parameters()`, in the sum itself or in the making of a name that is added. None unless something else is added to it in one sum.
+    """
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    names = _of_weights(source)
+    found: list[tuple[ast.AST, ast.expr]] = []
+    for node in ast.walk(source.tree):
+        if any(isinstance(above, ast.For) and _over_weights(above.iter) for above in source.above(node)):
+            continue  # where the penalty itself is summed
+        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add) and _penal(node.value, names):
+            if source.code(node.target) not in names:
+                found.append((node, node.value))
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and not _is_sum(source.parent(node)):
+            terms = list(_terms(node))
+            penal = [term for term in terms if _penal(term, names)]
+            if penal and len(penal) < len(terms):
+                found += [(node, term) for term in penal]
+    if len({id(whole) for whole, _ in found}) != 1:
+        return None
+    return source.edit([change for _, term in found for change in around(source, term, f"{factor:g} * {{}}")])
+
+
+def _of_weights(source: Source) -> set[str]:
+    """Names that hold something made of weights: `l2 = sum(w.pow(2).sum() for w in net.parameters())`, or summed in a loop over them."""
+    names: set[str] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            made = any(isinstance(part, ast.comprehension) and _over_weights(part.iter) for part in ast.walk(node.value))
+            if (
+                made
+                and any(isinstance(part, ast.Call) and _last(part) in _SUMS for part in ast.walk(node.value))
+                and not _is_sum(node.value)
+            ):
+                names.add(node.targets[0].id)
+        elif isinstance(node, ast.For) and _over_weights(node.iter):
+            for inner in ast.walk(node):
+                target = inner.target if isinstance(inner, ast.AugAssign) else inner.targets[0] if isinstance(inner, ast.Assign) else None
+                if isinstance(target, ast.Name):
+                    names.add(target.id)
+    return names
+
+
+_SUMS = frozenset({"sum", "norm", "mean", "stack"})
+
+
+def _last(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def _over_weights(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Call) and _last(part) in ("parameters", "named_parameters") for part in ast.walk(node))
+
+
+def _penal(node: ast.AST, names: set[str]) -> bool:
+    return _over_weights(node) or any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node))
+
+
+def _is_sum(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
+
+
+def _terms(node: ast.expr) -> Iterator[ast.expr]:
+    """What a sum adds."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        yield from _terms(node.left)
+        yield from _terms(node.right)
+    else:
+        yield node
 
 
 def loss_call(source: Source, place: Place, loss: str) -> ast.Call | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from goodfit.doctor.source import Change, Edit, Source
 from goodfit.doctor.source_calls import argument, inside, named, number
@@ -118,28 +118,25 @@ def remove_initialisation(file: str) -> Edit | None:
     return source.edit(source.without(gone))
 
 
-def list_modules(file: str, owner: str) -> Edit | None:
-    """Layers in a plain list, whose weights no optimiser sees, as `nn.ModuleList([...])`."""
+def register(file: str, owner: str, fields: Mapping[str, str]) -> Edit | None:
+    """What a network holds in `self.field` given to torch: layers in a plain list as `nn.ModuleList([...])`, a tensor as `nn.Parameter(...)`.
+
+    owner: the network's class. fields: their containers by name, `{"layers": "ModuleList", "heads": "ModuleDict", "scale": "Parameter"}`. None unless
+    each is assigned once in the class.
+    """
     source = Source.read(file)
     holder = None if source is None else class_of(source, owner)
     if source is None or holder is None:
         return None
     changes: list[Change] = []
-    calls = [node for node in ast.walk(holder) if isinstance(node, ast.Call) and _appends_module(source, node)]
-    empty = {source.code(call.func.value) for call in calls if isinstance(call.func, ast.Attribute)}
-    for node in ast.walk(holder):
-        if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not source.code(node.targets[0]).startswith("self."):
-            continue
-        written = (
-            [node.value.elt] if isinstance(node.value, ast.ListComp) else node.value.elts if isinstance(node.value, ast.List) else None
-        )
-        if written is None:
-            continue
-        filled = written and all(isinstance(one, ast.Call) and _is_module(source, one) for one in written)
-        if filled or (not written and source.code(node.targets[0]) in empty):
-            name, imports = source.spelled("torch.nn.ModuleList")
-            start, end = source.span(node.value)
-            changes += [Change(start, start, f"{name}("), Change(end, end, ")"), *imports]
+    for field, container in fields.items():
+        made = [value for value in _assigned_to(source, holder, f"self.{field}") if value is not None]
+        if len(made) != 1:
+            return None
+        name, imports = source.spelled(f"torch.nn.{container}")
+        start, end = source.span(made[0])
+        bare = isinstance(made[0], ast.Tuple) and source.text[start] != "("  # self.layers = a, b
+        changes += [Change(start, start, f"{name}({'(' * bare}"), Change(end, end, f"{')' * bare})"), *imports]
     return source.edit(changes)
 
 
@@ -360,18 +357,14 @@ def _is_linear(source: Source, call: ast.Call) -> bool:
     return named(source, call, ("torch.nn.Linear", "torch.nn.LazyLinear"))
 
 
-def _is_module(source: Source, call: ast.Call) -> bool:
-    """A layer of torch, or of a class of this file that is a Module."""
-    meant = source.qualified(call.func)
-    if meant.startswith("torch.nn.") and meant.rpartition(".")[2][:1].isupper():
-        return meant.rpartition(".")[2] not in ("Parameter", "ModuleList")
-    made = class_of(source, meant)
-    return made is not None and any(source.qualified(base).rpartition(".")[2] == "Module" for base in made.bases)
-
-
-def _appends_module(source: Source, call: ast.Call) -> bool:
-    grows = isinstance(call.func, ast.Attribute) and call.func.attr == "append" and len(call.args) == 1
-    return grows and isinstance(call.args[0], ast.Call) and _is_module(source, call.args[0])
+def _assigned_to(source: Source, holder: ast.ClassDef, name: str) -> list[ast.expr | None]:
+    """The values that a class assigns to `self.field`."""
+    found: list[ast.expr | None] = []
+    for node in ast.walk(holder):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if any(source.code(target) == name for target in targets) and isinstance(node, ast.Assign | ast.AnnAssign):
+            found.append(node.value)
+    return found
 
 
 def _last_linear(source: Source, holder: ast.ClassDef | None) -> ast.Call | None:
@@ -404,7 +397,7 @@ def _initialises(source: Source, statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = source.code(statement.targets[0])
         return target.endswith((".weight.data", ".bias.data")) or (
-            target.endswith(".weight") and "Parameter(" in source.code(statement.value)
+            target.endswith(".weight") and target != "self.weight" and "Parameter(" in source.code(statement.value)
         )
     if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
         return False

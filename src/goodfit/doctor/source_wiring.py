@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from goodfit.doctor.program import Place
-from goodfit.doctor.source import Change, Edit, Source
-from goodfit.doctor.source_calls import around, assigned, find_call, number
+from goodfit.doctor.source import Change, Edit, Source, own
+from goodfit.doctor.source_calls import around, assigned, find_call, named, number
 from goodfit.doctor.source_losses import loss_call
 
 # What every module has: a network of which a script uses nothing else may be put into another.
@@ -16,6 +16,7 @@ _PLAIN = {
     "train", "eval", "parameters", "named_parameters", "to", "cuda", "cpu", "state_dict", "load_state_dict", "zero_grad", "requires_grad_", "modules",
     "named_modules", "children", "apply", "forward", "half", "float", "double", "training", "share_memory", "buffers", "compile", "__class__",
 }  # fmt: skip
+_ASKS = re.compile(r"pred|eval|score|sample|generat|accura|test|infer")  # in the names of methods that use a network and do not train it
 
 
 def standardise_inputs(model: Place, features: int, dimensions: int = 2) -> Edit | None:
@@ -120,7 +121,123 @@ def rename_argument(place: Place, kind: str, model: str) -> Edit | None:
     return source.edit([Change(*source.span(call.args[0]), f"{model}.parameters()")])
 
 
+def make_later(optimizer: Place, kind: str) -> Edit | None:
+    """The optimiser made below the line that last makes the network, or a part of it, anew: `model.fc = nn.Linear(30, 10)` after `SGD(model.parameters())`.
+
+    Where something used it in between, it is made a second time, and so is what was made of it, such as a schedule.
+    """
+    source = Source.read(optimizer.file)
+    call = None if source is None else find_call(source, optimizer, kind, "lr")
+    statement = None if source is None or call is None else source.statement_of(call)
+    if source is None or call is None or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    networks = {
+        source.code(node.func.value)
+        for node in ast.walk(call)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("parameters", "named_parameters")
+    }
+    name, block = source.code(statement.targets[0]), source.block(statement)
+    below = block[block.index(statement) + 1 :]
+    last = max((number for number, one in enumerate(below) if any(_makes_anew(source, one, network) for network in networks)), default=None)
+    if last is None:
+        return None
+    users = [
+        one
+        for one in below[:last]
+        if any(source.code(node) == name for node in ast.walk(one) if isinstance(node, ast.Name | ast.Attribute))
+    ]
+    made_of = [one for one in users if isinstance(one, ast.Assign)]
+    again = [statement, *made_of]
+    changes = source.after(below[last], *(source.line_of(one) for one in again))
+    return source.edit(changes if len(users) > len(made_of) else [*changes, *source.without(again)])
+
+
+def add_parameters(optimizer: Place, kind: str, parts: Sequence[str]) -> Edit | None:
+    """Below the line that makes the optimiser, one for each of `parts` that hands over its weights: `optimizer.add_param_group({"params": model.body.parameters()})`."""
+    source = Source.read(optimizer.file)
+    name = None if source is None else assigned(source, optimizer, lambda call: named(source, call, (kind,)))
+    statements = [] if source is None else source.statements_at(optimizer.line)
+    if source is None or name is None or len(statements) != 1 or not parts:
+        return None
+    return source.edit(source.after(statements[0], *(f'{name}.add_param_group({{"params": {part}.parameters()}})' for part in parts)))
+
+
+def join_graph(place: Place) -> Edit | None:
+    """`x.detach()`, `x.detach_()` or `x.data` at a place becomes `x`; None unless exactly one of them stands there."""
+    source = Source.read(place.file)
+    if source is None:
+        return None
+    changes: list[Change] = []
+    for statement in source.statements_at(place.line):
+        for node in own(statement):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("detach", "detach_")
+                and not node.args
+            ):
+                changes.append(Change(source.span(node.func.value)[1], source.span(node)[1], ""))
+            elif isinstance(node, ast.Attribute) and node.attr == "data" and isinstance(node.ctx, ast.Load):
+                changes.append(Change(source.span(node.value)[1], source.span(node)[1], ""))
+    return source.edit(changes) if len(changes) == 1 else None
+
+
+def allow_gradients(file: str, owners: Sequence[str], place: Place | None = None) -> Edit | None:
+    """`torch.no_grad()` taken from where a network computes: `with torch.no_grad():` becomes `with torch.enable_grad():`, and `@torch.no_grad()` goes.
+
+    owners: classes in whose methods it is looked for; place: the statement around which it is looked for first. None unless it stands there once.
+    """
+    source = Source.read(file)
+    if source is None:
+        return None
+    areas: list[ast.AST] = []
+    if place is not None and place.file == file:
+        inner = source.statements_at(place.line)
+        areas = [outer for one in inner for outer in source.above(one) if isinstance(outer, ast.With | ast.FunctionDef)]
+        if any((changes := _allowed(source, area)) for area in areas):
+            return source.edit(next(changes for area in areas if (changes := _allowed(source, area))))
+    holders = [node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef) and node.name in owners]
+    methods = [one for holder in holders for one in holder.body if isinstance(one, ast.FunctionDef) and not _ASKS.search(one.name)]
+    found = [changes for method in methods for node in ast.walk(method) if (changes := _allowed(source, node))]
+    return source.edit(found[0]) if len(found) == 1 else None
+
+
 # What those are made of
+
+
+def _makes_anew(source: Source, statement: ast.stmt, network: str) -> bool:
+    """`model = ...`, `model.fc = ...`, `model.layers[3] = ...`, but not `model.fc.bias.data = ...` and not `model.training = True`."""
+    if not isinstance(statement, ast.Assign) or not any(isinstance(node, ast.Call) for node in ast.walk(statement.value)):
+        return False
+    written = [source.code(target) for target in statement.targets]
+    return any(
+        (one == network or one.startswith((f"{network}.", f"{network}["))) and not one.endswith((".data", ".grad")) for one in written
+    )
+
+
+def _allowed(source: Source, node: ast.AST) -> list[Change]:
+    """The changes that let gradients through a `with` or a function's decorator; none where these do not stop them."""
+    if isinstance(node, ast.With):
+        stops = [item.context_expr for item in node.items if _stops_gradients(source, item.context_expr)]
+        return [change for one in stops for change in _enabled(source, one)]
+    if isinstance(node, ast.FunctionDef):
+        stops = [one for one in node.decorator_list if _stops_gradients(source, one)]
+        return [
+            Change(source.line_start(source.span(one)[0]), source.line_end(source.span(one)[1]) + len(source.newline), "") for one in stops
+        ]
+    return []
+
+
+def _stops_gradients(source: Source, node: ast.expr) -> bool:
+    if isinstance(node, ast.Call) and source.qualified(node.func) == "torch.set_grad_enabled":
+        return bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value is False
+    written = source.qualified(node.func if isinstance(node, ast.Call) else node)
+    return written in ("torch.no_grad", "torch.inference_mode", "torch.autograd.no_grad")
+
+
+def _enabled(source: Source, node: ast.expr) -> list[Change]:
+    name, imports = source.spelled("torch.enable_grad", node.func if isinstance(node, ast.Call) else node)
+    return [Change(*source.span(node), f"{name}()"), *imports]
 
 
 def _network(source: Source, model: Place) -> str | None:

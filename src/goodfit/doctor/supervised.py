@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from goodfit.doctor.program import Backward, Clip, Data, Event, Part, Program, Tape, Update, Value, Zero, tensors_of
+from goodfit.doctor.program import Backward, Clip, Data, Event, Part, Place, Program, Tape, Update, Value, Zero, tensors_of
 from goodfit.doctor.replay import Copies, ReplayError, run_tape
 from goodfit.doctor.rows import Pool, find_slots, input_numbers, signature
 from goodfit.doctor.standard import class_codes
 from goodfit.doctor.task import Answers, Kind, Meeting, answers_of, base_on, find_kind, find_meeting, weighing
 
+LATE = 0.5  # of the updates that were only counted, from where they are taken to have been in eval mode
 REGULAR = 0.8  # the share of backward passes that must be alike for one tape to stand for all; the rest are warm-ups and last batches
 HELD_SHARE = 0.25  # of the rows, where the program itself held none back: enough to tell 5 points apart with 500 rows
 FEWEST_HELD = 30  # rows held back; fewer say nothing
@@ -30,7 +31,7 @@ class NotSupervised(Exception):
 class Evaluated:
     """What one evaluation of the program went over. rows: numbers in the pool, None where targets were not seen. seen: share of its rows that were trained on.
 
-    training: the mode of the network. updates: those before it.
+    training: the mode of the network. updates: those before it. parts: of each of its tapes where the network was called, and the rows.
     """
 
     rows: Tensor | None
@@ -38,13 +39,15 @@ class Evaluated:
     training: bool
     updates: int
     count: int
+    parts: tuple[tuple[Place | None, Tensor], ...] = ()
 
 
 @dataclass(slots=True)
 class Supervised:
     """tape: one that stands for all. batches: the rows of each recorded backward pass, as numbers in the pool. trained: rows to train short copies on;
     held: rows that they never see. carved: whether these were taken from the training rows, as the program showed none of its own.
-    pattern: the events of an update in their order. modes: of the network at each backward pass. per_update: backward passes for each update.
+    pattern: the events of an update in their order. modes: of the network at each backward pass; the last stands for those that follow.
+    per_update: backward passes for each update.
     """
 
     program: Program
@@ -108,7 +111,7 @@ def supervised(program: Program, *, seed: int = 0) -> Supervised:
     common, count = Counter(signature(event.tape) for event in passes).most_common(1)[0]
     if count < REGULAR * len(passes):
         raise NotSupervised(
-            "the steps of the program differ from each other, as with several losses in turn; only single events were looked at"
+            "the steps of the program differ from each other, as with several losses in turn; what each optimiser does was looked at by itself"
         )
     if not any(isinstance(node.call, Part) for node in passes[0].tape.nodes):
         raise NotSupervised("no network was called between the data and the loss")
@@ -119,7 +122,7 @@ def supervised(program: Program, *, seed: int = 0) -> Supervised:
     tape = _middle(tapes)
     every = torch.unique(torch.cat(batches))
     held, carved, overlap = torch.empty(0, dtype=torch.int64), True, 0
-    evaluated: list[Evaluated] = []
+    evaluated = [Evaluated(None, float("nan"), any(map(_mode, one.tapes)), one.after, 0) for one in program.evaluations]
     if pool is not None:
         evaluated, held, overlap = _evaluated(program, tape, meeting, pool, every)
         carved = len(held) < FEWEST_HELD
@@ -160,7 +163,7 @@ def supervised(program: Program, *, seed: int = 0) -> Supervised:
         answers = replace(answers, base=base_on(answers, targets, whole[held]))
         answers = weighing(meeting, tape, answers, whole[torch.cat(batches)] if batches else targets, targets, whole[held])
     return Supervised(
-        program, tape, meeting, kind, answers, pool, batches, every, held, carved, pattern, [_mode(one) for one in tapes],
+        program, tape, meeting, kind, answers, pool, batches, every, held, carved, pattern, _modes(program, tapes),
         optimizer, evaluated, overlap,
     )  # fmt: skip
 
@@ -213,6 +216,7 @@ def _evaluated(program: Program, tape: Tape, meeting: Meeting | None, pool: Pool
     found, held, overlap = [], [], 0
     for evaluation in program.evaluations:
         rows: list[Tensor] = []
+        places: list[Place | None] = []
         count, mode = 0, False
         for one in evaluation.tapes:
             mode = _mode(one)
@@ -225,13 +229,14 @@ def _evaluated(program: Program, tape: Tape, meeting: Meeting | None, pool: Pool
                 rows.append(pool.add(data, size))
             except ValueError:
                 continue
+            places.append(next((node.place for node in one.nodes if isinstance(node.call, Part)), None))
         if not rows:
             found.append(Evaluated(None, float("nan"), mode, evaluation.after, count))
             continue
         numbers = torch.cat(_but_training(rows, trained))
         known = torch.cat([known, torch.zeros(len(pool) - len(known), dtype=torch.bool)])
         seen = float(known[numbers].float().mean())
-        found.append(Evaluated(numbers, seen, mode, evaluation.after, count))
+        found.append(Evaluated(numbers, seen, mode, evaluation.after, count, tuple(zip(places, rows, strict=True))))
         if seen < 0.5:
             held.append(numbers[~known[numbers]])
             overlap = max(overlap, int(known[numbers.unique()].sum()))
@@ -277,6 +282,12 @@ def _matched(one: Tape, tape: Tape, meeting: Meeting | None, pool: Pool) -> tupl
     if any(number not in places for number in pool.slots):
         return None
     return {number: places[number] for number in pool.slots}, size
+
+
+def _modes(program: Program, tapes: Sequence[Tape]) -> list[bool]:
+    """Of each recorded backward pass; one more, for all that follow, where training went on in eval mode after them."""
+    modes = [_mode(one) for one in tapes]
+    return [*modes, False] if program.late_in_eval > LATE else modes
 
 
 def _mode(tape: Tape) -> bool:

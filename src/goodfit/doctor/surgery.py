@@ -56,13 +56,13 @@ def bent(at: Iterable[tuple[int, str]], function: Callable[[Tensor], Tensor] = t
     return change
 
 
-def shortcut(at: Iterable[tuple[int, str]]) -> Surgery:
-    """What goes into each of these layers is added to what comes out."""
+def shortcut(at: Iterable[tuple[int, str]], parts: int = 1) -> Surgery:
+    """What goes into each of these layers is added to what comes out, of which one part in so many is taken."""
     places = list(at)
 
     def change(networks: list[nn.Module]) -> None:
         for number, path in places:
-            networks[number].get_submodule(path).register_forward_hook(lambda _, given, answer: answer + given[0])
+            networks[number].get_submodule(path).register_forward_hook(lambda _, given, answer: given[0] + answer / parts)
 
     return change
 

@@ -22,8 +22,8 @@ def verdict_of(document: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 
 def subject(document: Mapping[str, Any]) -> str:
-    """The script's name."""
-    script = _examined(document).get("script")
+    """The name of the script, or of the run."""
+    script = _examined(document).get("script") or _examined(document).get("run")
     return clip(PurePath(str(script)).name, 60) if script else "the program"
 
 
@@ -91,7 +91,12 @@ def edit_of(finding: Mapping[str, Any]) -> tuple[str, list[str]] | None:
     if not isinstance(edit, dict):
         return None
     if isinstance(edit.get("settings"), dict):
-        return "Settings", [f"+{name}={value(item, 80)}" for name, item in edit["settings"].items()]
+        before = edit["before"] if isinstance(edit.get("before"), dict) else {}
+        changed: list[str] = []
+        for name, item in edit["settings"].items():
+            changed += [f"-{name}={value(before[name], 80)}"] if before.get(name) is not None else []
+            changed.append(f"+{name}={value(item, 80)}")
+        return "Settings", changed
     lines = [line for line in str(edit.get("diff") or "").split("\n") if not line.startswith(("---", "+++", "@@"))]
     return f"{clip(PurePath(str(edit.get('file'))).name, 60)}, line {value(edit.get('line'))}", [line[:200] for line in lines]
 
@@ -131,7 +136,7 @@ def fixed_lines(fixed: Mapping[str, Any]) -> list[tuple[str, list[str], str, str
     for name, run in (("as it was", fixed.get("before")), ("fixed", fixed.get("after"))):
         if isinstance(run, dict):
             lines = [clip(line, 200) for line in items_of(run.get("lines"))][-5:]  # a last epoch's summary
-            ended = clip(run["crash"], 300) if run.get("crash") else f"exit code {value(run.get('exit'))}"
+            ended = clip(run.get("crash") or run.get("ended") or f"exit code {value(run.get('exit'))}", 300)
             told.append((name, lines, level(losses_of(run)), ended))
     return told
 
@@ -151,7 +156,7 @@ def said(text: Any) -> str:
 
 def _score(score: Any) -> str | None:
     if isinstance(score, dict):
-        return value(score, 120)
+        return value(score, 120) if score else None
     return number(score) if is_number(score) else clip(score, 120) if isinstance(score, str) else None
 
 

@@ -31,6 +31,7 @@ class Records:
     analysis: dict[str, Any] | None
     data: dict[str, Any] | None  # the data as they were understood: analysis.json, else schema.json and data.json
     problems: dict[str, str]
+    examination: dict[str, Any] | None = None  # of the training, by the doctor
 
     @property
     def finished(self) -> bool:
@@ -129,6 +130,7 @@ def read(run_folder: Path) -> Records:
         analysis=analysis,
         data=_understood(analysis, schema, data),
         problems=problems,
+        examination=document("examination.json", dict),
     )
 
 

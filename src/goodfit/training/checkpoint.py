@@ -108,6 +108,17 @@ class Checkpoints:
             )
         return None
 
+    def peek(self) -> tuple[dict[str, Any], dict[str, Tensor] | None] | None:
+        """The counters of the newest whole checkpoint (see State), and its best weights; None where there is none that can be read."""
+        for path in self._newest_first():
+            try:
+                document = _unsealed(read_json(path), path)
+                name = document.get("best")
+                return dict(document["state"]), None if name is None else read_tensors(self.folder / name, sha256=document["files"][name])
+            except BundleError:  # the one before serves
+                continue
+        return None
+
     def _newest_first(self) -> list[Path]:
         found = [path for path in (self.folder / "last").glob("*.json") if path.stem.isdigit()]
         return sorted(found, key=lambda path: int(path.stem), reverse=True)

@@ -65,3 +65,17 @@ def test_the_edit_scales_what_goes_into_the_network(tmp_path) -> None:  # type: 
     out = scope["model"](given["x"])  # type: ignore[operator]
     assert float(out.mean(0).abs().max()) < 0.4  # the rows held back are not in the mean
     assert float((out.std(0) - 1).abs().max()) < 0.4
+
+
+def test_inputs_unscaled_at_a_rate_that_is_too_high_besides() -> None:
+    """Neither remedy alone helps; the finding keeps the rate, which is a fault of its own."""
+    x, y = rows(600)
+    y = ((x[:, 0].abs() < 0.7) & (x[:, 1] + x[:, 2] > 0)).long()
+    program = made(net(6, 2), x * SCALES * 10 + 300, y, epochs=20, options={"lr": 0.4})
+    suspicion, proof = examined(suspect, program)
+    assert suspicion is not None
+    assert proof is not None
+    assert proof.setup is not None
+    assert proof.setup.rate == 1.0
+    assert proof.gain is not None
+    assert proof.gain.value > 0.1

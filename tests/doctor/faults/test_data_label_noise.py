@@ -37,3 +37,22 @@ def test_noise_that_is_not_learned_by_heart_raises_nothing() -> None:
     program = made(nn.Linear(10, 2), *rows(500, 1, noise=0.2), epochs=10, judged=rows(600, 2, noise=0.2))
     suspicion, _ = examined(suspect, program)
     assert suspicion is None
+
+
+def test_wrong_labels_of_the_training_rows_alone_are_found_without_a_gap() -> None:
+    """Training rows are scored worse than held ones: nothing but the labels themselves shows it."""
+    x, y = rows(600, 1, noise=0.3)
+    program = made(net(10, 2, 64), x, y, epochs=12, judged=rows(500, 2))
+    suspicion, proof = examined(suspect, program)
+    assert suspicion is not None
+    assert suspicion.always
+    assert suspicion.evidence["training_labels_contradicted"] > suspicion.evidence["held_labels_contradicted"] + 0.08
+    assert proof is not None
+    assert proof.gain is not None
+    assert proof.gain.value > 0.04
+
+
+def test_labels_that_are_noisy_by_nature_are_no_sign() -> None:
+    program = made(net(10, 2, 16), *rows(600, 1, noise=0.2), epochs=3, judged=rows(600, 2, noise=0.2))
+    suspicion, _ = examined(suspect, program)
+    assert suspicion is None or not suspicion.always

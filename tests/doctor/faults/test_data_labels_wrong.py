@@ -165,3 +165,15 @@ def healthy() -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
 def test_sound_pairings_are_acquitted(x: torch.Tensor, y: torch.Tensor) -> None:
     suspicion, proof = examined(suspect, made(net(6, 4), x, y, epochs=5, shuffled=False))
     assert suspicion is None or proof is None
+
+
+def test_judged_rows_of_another_kind_are_no_other_pairing() -> None:
+    """The training rows tell about each other, so their pairing is intact; the judged ones have their columns in another order, or classes never taught."""
+    x, y = rows(700, 1)
+    suspicion, _ = examined(suspect, made(net(6, 4), x[:400], y[:400], epochs=8, judged=(x[400:].roll(2, 1), y[400:])))
+    assert suspicion is None
+    order = y.argsort()
+    x, y = x[order], y[order]
+    cut = int((y < 2).sum())
+    suspicion, _ = examined(suspect, made(net(6, 4), x[:cut], y[:cut], epochs=8, judged=(x[cut:], y[cut:])))
+    assert suspicion is None

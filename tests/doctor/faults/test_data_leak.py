@@ -63,6 +63,24 @@ def test_a_column_that_is_the_target_is_found() -> None:
     assert proof.severity == "error"
 
 
+def test_a_column_that_is_the_target_but_for_some_slips_is_found() -> None:
+    x, y = rows(600, 1)
+    told = torch.where(torch.rand(600, generator=torch.Generator().manual_seed(3)) < 0.02, 1 - y, y).float().unsqueeze(1)
+    suspicion, proof = examined(suspect, made(net(11, 2), torch.cat([x, told], 1), y, epochs=8))
+    assert suspicion is not None
+    assert suspicion.evidence["columns"] == [10]
+    assert not suspicion.certain
+    assert proof is not None
+
+
+def test_classes_far_apart_in_every_column_are_no_leak() -> None:
+    generator = torch.Generator().manual_seed(1)
+    y = torch.randint(0, 3, (500,), generator=generator)
+    x = y.unsqueeze(1) * torch.tensor([1.0, 1.0, 0.5, 0.0, 0.0]) + 0.1 * torch.randn(500, 5, generator=generator)
+    _, proof = examined(suspect, made(net(5, 3), x, y, epochs=8))
+    assert proof is None
+
+
 def test_a_simple_rule_of_one_column_is_no_leak() -> None:
     x, _ = rows(500, 1)
     suspicion, _ = examined(suspect, made(net(10, 2), x, (x[:, 3] > 0).long(), epochs=8))

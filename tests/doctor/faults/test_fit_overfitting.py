@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 from tests.doctor.faults.made import examined, made, net
 from torch import nn
 
 from goodfit.doctor.faults.fit_overfitting import looks, suspect
-from goodfit.doctor.program import Place
+from goodfit.doctor.program import Evaluation, Part, Place, Tape
 
 
 def rows(count: int, seed: int, noise: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,3 +75,30 @@ def test_looks_grow_at_first_and_end_with_the_last_update() -> None:
     assert found[-1] == 1000
     assert found[0] <= 2
     assert looks(1) == [1]
+
+
+def test_a_program_that_keeps_its_best_network_is_acquitted() -> None:
+    """The same copies get worse; what the program ends with does not."""
+    taught, judged = rows(120, 1, 1.2), rows(400, 2, 1.2)
+    words: dict[str, Any] = {"loss": nn.functional.mse_loss, "judged": judged, "options": {"lr": 2e-3}}
+    best = made(net(12, 1, 128), *taught, epochs=4, **words)
+    program = made(net(12, 1, 128), *taught, epochs=80, **words)
+    program.finals[0].load_state_dict(best.finals[0].state_dict())
+    suspicion, proof = examined(suspect, program)
+    assert suspicion is None or proof is None
+
+
+def test_a_program_that_judges_by_a_better_copy_is_acquitted() -> None:
+    taught, judged = rows(120, 1, 1.2), rows(400, 2, 1.2)
+    words: dict[str, Any] = {"loss": nn.functional.mse_loss, "judged": judged, "options": {"lr": 2e-3}}
+    best = made(net(12, 1, 128), *taught, epochs=4, **words)
+    program = made(net(12, 1, 128), *taught, epochs=80, **words)
+    program.networks.append(best.networks[0])
+    program.finals.append(best.finals[0])
+    last = program.evaluations[-1]
+    called = last.tapes[0].nodes[0]
+    other = Tape((replace(called, call=Part(1)), *last.tapes[0].nodes[1:]), last.tapes[0].data)
+    program.evaluations[-1] = Evaluation((*last.tapes, other), last.after)
+    suspicion, proof = examined(suspect, program)
+    assert suspicion is not None
+    assert proof is None

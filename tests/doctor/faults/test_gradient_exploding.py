@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from tests.doctor.faults.looped import case, mlp, moons, program, tried
-from torch import Tensor
+from torch import Tensor, nn
 
+from goodfit.doctor.faults import optim_rate_high as rate_high
 from goodfit.doctor.faults.gradient_exploding import jump, suspect
 from goodfit.doctor.layers import weighted
 
@@ -30,6 +31,34 @@ def test_rare_large_gradients_are_clipped() -> None:
     assert proof is not None
     assert proof.setup is not None
     assert proof.setup.clip is not None
+
+
+class Counting(nn.Module):
+    """A rectified layer that is applied to its own answer at every step, begun as the identity."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn, self.out = nn.RNN(1, 16, nonlinearity="relu", batch_first=True), nn.Linear(16, 1)
+        nn.init.eye_(self.rnn.weight_hh_l0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.rnn(x)[0][:, -1])[:, 0]  # type: ignore[no-any-return]
+
+
+def test_what_is_applied_step_after_step_explodes_by_itself_and_is_looked_at_before_the_rate() -> None:
+    x = torch.rand(500, 40, 1, generator=torch.Generator().manual_seed(0)) - 0.5
+    y = (x.clamp(min=0).sum((1, 2)) - 5) / 0.9
+    one = case(program(Counting(), x, y, loss=F.mse_loss, lr=0.03, momentum=0.9, updates=200))
+    suspicion, other = suspect(one), rate_high.suspect(one)
+    assert suspicion is not None
+    assert other is not None
+    assert suspicion.evidence["explodes_by_itself"]
+    assert suspicion.strength > other.strength
+    calmer = case(program(mlp(4, 32, 32, 3), *moons(), optimizer=torch.optim.Adam, lr=3.0, updates=200))
+    suspicion, other = suspect(calmer), rate_high.suspect(calmer)
+    assert other is not None
+    assert suspicion is None or suspicion.strength < other.strength
 
 
 def test_a_high_rate_is_not_an_explosion() -> None:

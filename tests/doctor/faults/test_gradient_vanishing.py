@@ -40,6 +40,29 @@ def test_a_deep_stack_of_relu_lets_no_input_through() -> None:
     assert suspicion.evidence["spread_of_fresh_answers"] < 1e-3
 
 
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(24, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.layer(x))
+
+
+def test_shortcuts_around_blocks_let_the_gradient_through() -> None:
+    torch.manual_seed(0)
+    deep = nn.Sequential(nn.Linear(4, 24), *[Block() for _ in range(8)], nn.Linear(24, 3))
+    one = case(program(deep, *moons(), optimizer=torch.optim.Adam, lr=3e-3, updates=200))
+    suspicion = suspect(one)
+    assert suspicion is not None
+    assert suspicion.strength > 0.6
+    proof = one.duel(suspicion, suspicion.remedies[0])
+    assert "each Block" in suspicion.remedies[0].words
+    assert proof is not None
+    assert proof.gain is not None
+    assert proof.gain.value > 0.3
+
+
 def test_a_long_sequence_fades_and_a_gated_layer_is_among_the_remedies() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(200, 60, 1, generator=generator)

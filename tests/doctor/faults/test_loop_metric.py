@@ -50,6 +50,18 @@ def test_the_largest_of_three() -> None:
     assert suspect(case_of(plain(mlp(2, 3), x, y, held=(hx, hy)))) is None
 
 
+def test_the_largest_along_the_rows() -> None:
+    program = plain(mlp(2, 3), x, y)
+    asked = Node(Part(0), (Data(0),), {}, training=False, grad=False)
+    for dim, found in ((0, True), (1, False)):
+        equal = Node(torch.Tensor.eq, (Value(1), Data(1)), {})
+        tape = Tape((asked, Node(torch.Tensor.argmax, (Value(0), dim), {}), equal), (hx[:3], torch.tensor([0, 0, 1])))
+        program.evaluations = [Evaluation((tape,), program.updates)]
+        suspicion = suspect(case_of(program))
+        assert (suspicion is not None) == found
+        assert suspicion is None or "along the rows" in suspicion.message
+
+
 def test_errors_of_every_row_with_every_other() -> None:
     program = plain(mlp(2, 1), x, x.norm(dim=1, keepdim=True), F.mse_loss)
     spread = evaluated(program, hx.norm(dim=1), Node(F.mse_loss, (Value(0), Data(1)), {}))

@@ -59,6 +59,18 @@ def test_dropout_that_never_drops() -> None:
     assert "model.train()" in proof.remedy.words  # type: ignore[union-attr]
 
 
+def test_eval_mode_after_all_updates_that_were_kept() -> None:
+    given, labels = noisy(200, 0)
+    program = plain(dropped(30, 2, 0.8, 128), given, labels, held=noisy(800, 1), kind=torch.optim.Adam, lr=3e-3, epochs=3)
+    assert suspect(case_of(program)) is None
+    program.updates, program.late_in_eval = 10 * program.updates, 1.0
+    case = case_of(program)
+    suspicion = suspect(case)
+    assert suspicion is not None
+    assert suspicion.evidence["backward_passes_in_eval_mode"] == 0.9
+    assert case.view.modes[-1] is False, "copies go on in eval mode"
+
+
 def test_eval_mode_that_changes_nothing() -> None:
     assert suspect(case_of(plain(mlp(2, 3), x, y, held=(hx, hy), train=False, **ADAM))) is None
 

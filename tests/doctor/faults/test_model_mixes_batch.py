@@ -71,3 +71,12 @@ def test_networks_that_keep_rows_apart() -> None:
     assert suspect(case_of(plain(normed, x, y, held=HELD, **ADAM))) is None
     assert suspect(case_of(plain(Recurrent(True), *sequences(200, 0), held=sequences(100, 1)))) is None
     assert suspect(case_of(plain(Turned(True), *sequences(200, 0), held=sequences(100, 1)))) is None
+
+
+def test_rounding_that_a_deep_network_blows_up_is_no_company() -> None:
+    """Answers that differ by a millionth of their size differ by rounding alone; a network that insists on float32 is judged by their size."""
+    torch.manual_seed(0)
+    deep = nn.Sequential(*[part for _ in range(8) for part in (nn.Linear(2, 2), nn.Sigmoid())], nn.Linear(2, 3))
+    for network in (deep, Ending(nn.Sequential(Ending(nn.Identity(), lambda given: given.float()), deep), lambda out: out.float())):
+        case = case_of(plain(network, x, y, held=HELD, **ADAM))
+        assert suspect(case) is None

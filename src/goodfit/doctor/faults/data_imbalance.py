@@ -19,6 +19,7 @@ from goodfit.doctor import source_losses
 from goodfit.doctor.case import ERRORS, SEEDS, Case, Gain, Proof, Remedy, Suspicion
 from goodfit.doctor.short import Outcome, Setup
 from goodfit.doctor.supervised import Supervised
+from goodfit.doctor.task import Answers
 
 CODE = "data.imbalance"
 RARE = 0.3  # of the share that each class would have: 15 of 100 rows with two classes, 3 with ten
@@ -84,6 +85,18 @@ def balanced(outcome: Outcome, classes: Tensor) -> tuple[float, float]:
     return (mean - 1 / len(parts)) / room, error / room
 
 
+def apart(before: Outcome, after: Outcome, classes: Tensor) -> tuple[float, float]:
+    """How much higher the balanced skill is after, and its standard error from the rows, each of which is compared with itself."""
+    if before.held is None or after.held is None or not len(before.held) == len(after.held) == len(classes):
+        return math.nan, math.nan
+    gained = (after.held - before.held).double()
+    parts = [part for one in classes.unique() if len(part := gained[classes == one]) >= FEWEST]
+    if len(parts) < 2:
+        return math.nan, math.nan
+    room = len(parts) - 1  # of the sum over the classes: guessing is right for one of them
+    return sum(float(part.mean()) for part in parts) / room, math.sqrt(sum(float(part.var()) / len(part) for part in parts)) / room
+
+
 def evened(view: Supervised, taught: Tensor) -> Tensor:
     """The training rows with those of rare classes several times."""
     counts = torch.bincount(taught)
@@ -111,9 +124,9 @@ def _probe(case: Case) -> Proof | None:
             break
         before.append(case.outcome(seed=seed))
         after.append(case.outcome(setup, seed))
-        low, high = balanced(before[-1], judged), balanced(after[-1], judged)
-        each.append(high[0] - low[0])
-        errors.append(math.hypot(low[1], high[1]))
+        value, error = apart(before[-1], after[-1], judged)
+        each.append(value)
+        errors.append(error)
         if not each[-1] >= MARGIN:
             return None
     value = statistics.fmean(each)
@@ -126,10 +139,21 @@ def _probe(case: Case) -> Proof | None:
     remedy = Remedy(
         "Weigh the classes in the loss by how rare they are, or draw the rare ones more often.", change, lambda: _edit(case, taught)
     )
+    kept = replace(setup, answers=evenly_judged(view, judged))  # from here on each class counts the same
     return Proof(
         gain, f"balanced skill {reached:.3f} as it is and {reached + value:.3f} with every class shown as often",
-        remedy, setup, tuple(before), tuple(after), severity="warning",
+        remedy, kept, tuple(before), tuple(after), severity="warning",
     )  # fmt: skip
+
+
+def evenly_judged(view: Supervised, judged: Tensor) -> Answers:
+    """The program's answers with points for a right one by how rare its class is among the judged rows."""
+    share = torch.bincount(judged).double() / len(judged)
+    present = int((share > 0).sum())
+    weights = torch.where(share > 0, 1 / (share * present).clamp_min(1e-9), torch.zeros_like(share)).float()
+    if len(weights) < 2:
+        return view.answers
+    return replace(view.answers, weights=weights, base=1 / present)
 
 
 def _edit(case: Case, taught: Tensor) -> Any:

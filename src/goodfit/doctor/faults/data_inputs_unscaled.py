@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from goodfit.doctor import source_data
-from goodfit.doctor.case import MARGIN, Case, Remedy, Suspicion
+from goodfit.doctor.case import MARGIN, Case, Proof, Remedy, Suspicion
 from goodfit.doctor.program import Part, tensors_of
 from goodfit.doctor.scales import Scale, scale_of, standardised
 from goodfit.doctor.short import Setup
@@ -25,6 +25,8 @@ SMALL = 0.03  # of the largest feature: pixels that were divided twice have 0.00
 UNEVEN = 100.0  # the largest spread over the smallest: two orders
 OFF = 10.0  # a mean so many spreads from 0: years have about 200
 GROSS = 8.0  # times beyond one of these bounds, from where it is tried though the outcome is no worse than a simple learner's
+LOST = 0.1  # of skill below a simple learner's: a program that is that bad may have another fault besides
+LOWER = (0.1, 0.01)  # of the rate: the usual ones for standardised inputs lie within a factor of a hundred of each other
 MOST_RAISED = (
     100.0  # plain gradient descent on inputs s times as large wants a rate about s squared as small; no more than this is taken back
 )
@@ -55,12 +57,34 @@ def suspect(case: Case) -> Suspicion | None:
             }  # fmt: skip
     if beyond <= 1:
         return None
-    return Suspicion(
+    suspicion = Suspicion(
         CODE, min(0.6 + 0.1 * beyond**0.25, 0.9), evidence, tuple(_remedies(case, scales)),
         always=beyond >= GROSS, margin=MARGIN if case.whole else 2 * MARGIN,
         would_have="no better score with standardised inputs, as where the network normalises them itself",
         message="The inputs are not scaled: a feature lies far from a mean of 0 and a spread of 1.",
     )  # fmt: skip
+    return replace(suspicion, probe=lambda one: one.best(suspicion) or _at_lower_rates(one, suspicion))
+
+
+def _at_lower_rates(case: Case, suspicion: Suspicion) -> Proof | None:
+    """Where the rate is too high besides, standardised inputs alone gain nothing: both sides at lower rates, of which the standardised one must be better
+    than the program as it is, too."""
+    level = case.level([case.outcome()])
+    if level is None or level > case.references.best - LOST:
+        return None
+    for factor in LOWER:
+        if case.left < 8 * case.outcome().seconds:
+            return None
+        slower = replace(case.setup, name=f"{factor:g} of the rate", rate=case.setup.rate * factor)
+        proof = case.duel(suspicion, suspicion.remedies[0], slower)
+        if proof is None:
+            continue
+        gain = case.gain([case.outcome(seed=one.seed) for one in proof.after], proof.after)
+        if gain.clears(2 * MARGIN):
+            return replace(
+                proof, gain=gain, showed=f"{proof.showed}, both at {factor:g} of the rate", setup=suspicion.remedies[0].change(case.setup)
+            )
+    return None
 
 
 def _remedies(case: Case, scales: list[Scale]) -> list[Remedy]:

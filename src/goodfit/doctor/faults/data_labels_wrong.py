@@ -20,7 +20,8 @@ from torch import Tensor
 
 from goodfit.doctor.case import MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
 from goodfit.doctor.faults.data_imbalance import codes
-from goodfit.doctor.pairing import Pairing, complete, contradicted, judged_alone, nothing_found, other_pairings
+from goodfit.doctor.faults.data_shift import NEVER_TAUGHT, never_taught
+from goodfit.doctor.pairing import Pairing, complete, contradicted, judged_alone, learned_alone, nothing_found, other_pairings
 from goodfit.doctor.program import Backward, Part, Tape, Value, tensors_of
 from goodfit.doctor.replay import run_tape
 from goodfit.doctor.rows import Slot
@@ -65,6 +66,8 @@ CONTRADICTED = (
     0.5  # share of inputs with several targets: noise that is drawn anew each epoch reaches that in many epochs, but is learned from
 )
 RENAMED = 0.2  # of all judged rows that other names for the classes put right
+MOSTLY = 0.5  # of the judged rows with a class that was never taught: so it is where other classes are judged, not where they are numbered otherwise
+AS_TAUGHT = 0.7  # of the score on training rows that judged ones must reach under those names: rows of another kind fit under no names
 MESSAGE = "The targets are not those of the inputs: "
 
 
@@ -182,11 +185,12 @@ def renamed(case: Case) -> Suspicion | None:
     if float(outcome.trained.mean()) - float(outcome.held.mean()) < RENAMED or outcome.copies is None:
         return None
     judged, told = codes(view, view.held), _told(view, outcome, view.held)
-    if judged is None or told is None:
+    if judged is None or told is None or never_taught(case, view.held) > MOSTLY:
         return None
     names = _names(told, judged)
-    moved = float((names[told] == judged).double().mean() - (told == judged).double().mean())
-    if moved < RENAMED:
+    right = float((names[told] == judged).double().mean())
+    moved = right - float((told == judged).double().mean())
+    if moved < RENAMED or right < AS_TAUGHT * float(outcome.trained.mean()):
         return None
     return Suspicion(
         CODE, 0.9, {"judged_rows_put_right": round(moved, 3)}, certain=True, always=True, probe=_renamed,
@@ -262,7 +266,10 @@ def broken(case: Case) -> Suspicion | None:
     level = case.level([case.outcome()])
     if level is not None and level > 0.2:
         return None  # a network that learns it: it only is too hard for the simple ones
-    lost = contradicted(view)
+    if not view.carved and never_taught(case, view.held) >= NEVER_TAUGHT:
+        return None  # nothing that was taught can tell these rows: another split, not another pairing
+    intact = not view.carved and learned_alone(case)  # the fault is on the judged side, if it is one of the targets at all
+    lost = 0.0 if intact else contradicted(view)
     if lost >= CONTRADICTED:
         return Suspicion(
             CODE, 0.95, {"inputs_with_several_targets": round(lost, 3)}, certain=True, always=True,
@@ -277,6 +284,8 @@ def broken(case: Case) -> Suspicion | None:
             probe=lambda one: _taught(one, pairing, Remedy(words, lambda setup: setup), MARGIN),
             would_have="nothing learned from another pairing either", message=MESSAGE + f"with {pairing.words} they can be learned.",
         )  # fmt: skip
+    if intact:
+        return None
     alone = judged_alone(case)
     if alone is not None:
         return Suspicion(

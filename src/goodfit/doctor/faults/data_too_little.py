@@ -8,14 +8,17 @@ Source: Hestness et al., Deep learning scaling is predictable (2017): the error 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
+from goodfit.doctor import source_data
 from goodfit.doctor.case import MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
 from goodfit.doctor.short import Outcome
 
 CODE = "data.too-little"
 GAP = 0.2  # of skill between training and held rows: with less, more rows are not what is missing
+GAP_UNUSED = 0.1  # the same where rows lie idle
 MANY = 20_000  # training rows from which half of them says little in a short copy
 UNUSED = 4.0  # rows that it only judges by, over those it trains on: splits of one to three are made on purpose
 
@@ -27,7 +30,7 @@ def suspect(case: Case) -> Suspicion | None:
         return None
     outcome = case.outcome()
     trained, held = case.level([outcome], "trained"), case.level([outcome])
-    if trained is None or held is None or trained < 0.5 or trained - held < GAP:
+    if trained is None or held is None or trained < 0.5 or trained - held < (GAP_UNUSED if _unused(case) else GAP):
         return None
     return Suspicion(
         CODE, 0.3, {"rows": len(view.trained), "skill_on_training_rows": round(trained, 3), "skill_on_held_rows": round(held, 3)},
@@ -89,6 +92,11 @@ def _with_more(case: Case) -> Proof | None:
         return None
     return Proof(
         gain, f"skill {case.level(before):.3f} as it is and {case.level(after):.3f} with {len(given)} more rows to train on",
-        Remedy(f"Train on more of the rows that are there: {len(view.trained)} are used, {len(view.held)} only to judge by.", lambda setup: setup),
+        Remedy(f"Train on more of the rows that are there: {len(view.trained)} are used, {len(view.held)} only to judge by.", lambda setup: setup, lambda: _edit(case)),
         None, tuple(before), tuple(after), severity="warning",
     )  # fmt: skip
+
+
+def _edit(case: Case) -> Any:
+    place = case.program.places.get("model") or case.program.places.get("step")
+    return None if place is None else source_data.train_on_most(place)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from goodfit.doctor import source_calls, source_networks
+from goodfit.doctor import source_calls, source_losses, source_networks
 from goodfit.doctor.case import ERRORS, MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
 from goodfit.doctor.program import Node, Part, Weight, tensors_of
 from goodfit.doctor.replay import Copies, ReplayError, run_tape
@@ -61,7 +61,10 @@ def suspect(case: Case) -> Suspicion | None:
         found["label_smoothing"] = smoothed
         remedies.append(
             Remedy(
-                "Smooth the labels by 0.1 or not at all.", lambda setup: replace(setup, name="labels as they are", loss=plain), fair=False
+                "Smooth the labels by 0.1 or not at all.",
+                lambda setup: replace(setup, name="labels as they are", loss=plain),
+                lambda: _less_smoothing(case),
+                fair=False,
             )
         )
     elif plain is not None and penalised(case):
@@ -70,6 +73,7 @@ def suspect(case: Case) -> Suspicion | None:
             Remedy(
                 f"Weaken {PENALTY} a hundredfold, or take it away.",
                 lambda setup: replace(setup, name="without the penalty", loss=plain),
+                lambda: _less_penalty(case),
                 fair=False,
             )
         )
@@ -245,6 +249,16 @@ def _less_dropout(case: Case) -> Any:
 def _less_decay(case: Case) -> Any:
     use = case.program.optimizers[case.view.optimizer]
     return source_calls.set_argument(use.place, use.kind.__name__, "weight_decay", "0.0001") if use.place else None
+
+
+def _less_smoothing(case: Case) -> Any:
+    place, meeting = case.program.places.get("loss"), case.view.meeting
+    return source_losses.set_loss_argument(place, meeting.loss, "label_smoothing", "0.1") if place and meeting else None
+
+
+def _less_penalty(case: Case) -> Any:
+    place = case.program.places.get("loss")
+    return source_losses.weaken_penalty(place, 0.01) if place else None
 
 
 def _both(case: Case) -> Any:

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from goodfit.doctor import source_calls
+from goodfit.doctor import source_calls, source_loops
 from goodfit.doctor.case import ERRORS, MARGIN, SEEDS, Case, Gain, Proof, Remedy, Suspicion
-from goodfit.doctor.replay import Copies
+from goodfit.doctor.program import Part
+from goodfit.doctor.replay import Copies, ReplayError
 from goodfit.doctor.short import Outcome, Setup, run, score
 
 CODE = "fit.overfitting"
@@ -28,6 +29,10 @@ LOOKS = 16  # scores along a copy: enough to see a turn, at the price of some ba
 RISE = 0.3  # of the first loss that the held loss rises from its lowest: a score may stay while answers become surely wrong
 ABOVE = 0.05  # skill that must be left after the remedy: below, nothing is learned at all, and that is another fault
 DROPPED = 0.3  # share of units, of what goes into each linear layer after the first
+SLIGHT = (
+    0.06  # of skill lost, below which a turn is told and no fault; the loss alone may rise though most programs are judged by their score
+)
+BETTER = 0.02  # of skill by which the program's own end must be above a copy's to show that it kept a better network than its last
 FEWEST = 40  # held rows: half of them choose, half judge
 
 
@@ -168,10 +173,45 @@ def _at(case: Case, trace: Trace, turns: tuple[int, int]) -> Outcome:
 
 
 def _ended(case: Case, trace: Trace) -> Outcome:
-    """How the program as it is ends: its own networks where a copy is shorter, else the copy."""
-    if case.finished is not None and not case.whole:
-        return case.finished
-    return trace.outcome
+    """How the program as it is ends: its own networks where a copy is shorter or where it kept better ones than the last, else the copy."""
+    if case.setup is not case.first:
+        return trace.outcome
+    ends = [one for one in (case.finished, case.once("kept", case.first, lambda: kept(case))) if one is not None and one.held is not None]
+    best = max(ends, key=_scored, default=None)
+    if best is None or (case.whole and _scored(best) < _scored(trace.outcome) + BETTER * max(1 - case.view.answers.base, 1e-6)):
+        return trace.outcome
+    return best
+
+
+def _scored(outcome: Outcome) -> float:
+    return -math.inf if outcome.held is None else float(outcome.held.mean())
+
+
+def kept(case: Case) -> Outcome | None:
+    """The network that the program judges by at its end, scored, where it is another one than it trains and built like that: the best one, or an average."""
+    view, program = case.view, case.program
+    if view.carved or not program.evaluations:
+        return None
+    ours = next((node.call.network for node in view.tape.nodes if isinstance(node.call, Part)), None)
+    theirs = [node.call.network for tape in program.evaluations[-1].tapes for node in tape.nodes if isinstance(node.call, Part)]
+    others = {one for one in theirs if one != ours}
+    if ours is None or len(others) != 1:
+        return None
+    trained, other = program.finals[ours], program.finals[(number := others.pop())]
+    if _shapes(trained) != _shapes(other):
+        return None
+    finals = list(program.finals)
+    finals[ours] = program.finals[number]
+    copies = Copies(finals, program.loose_finals)
+    try:
+        held, loss = score(view, case.first, copies, view.held)
+    except (ReplayError, RuntimeError):
+        return None
+    return Outcome(case.first, 0, list(program.losses), held, held, loss, loss, True, program.updates, 0.0)
+
+
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in network.named_parameters()}
 
 
 def _judged(case: Case, name: str, traces: list[Trace], after: list[Outcome], remedy: Remedy, *, sure: bool = True) -> Proof | None:
@@ -195,17 +235,18 @@ def _judged(case: Case, name: str, traces: list[Trace], after: list[Outcome], re
     sureness = 0.5 * (1 + math.erf((gain.value / max(gain.error, 1e-3) if by_points else risen / max(error, 1e-3)) / math.sqrt(2)))
     return Proof(
         worth, showed, remedy, remedy.change(case.setup), tuple(before), tuple(after), confidence=round(min(sureness, 0.999), 3),
-        facts={"held_loss_lower_by": round(risen, 3)},
+        facts={"held_loss_lower_by": round(risen, 3)}, severity="error" if gain.value >= (MARGIN if by_loss else SLIGHT) else "remark",
     )  # fmt: skip
 
 
 def _stopping(case: Case, turns: tuple[int, int]) -> Remedy:
     """Stop at these looks: of so many updates."""
-    updates = case.updates
+    updates, step = case.updates, case.program.places.get("step")
     at = sum(looks(updates)[min(turn, len(looks(updates)) - 1)] for turn in turns) // 2
     return Remedy(
         f"Stop early: keep the weights of the best validation score; on held rows it turned after about {at} of {case.program.updates} updates.",
         lambda setup: replace(setup, name="stopped early", stop=at / max(updates, 1)),
+        lambda: source_loops.multiply_epochs(step, at / max(case.program.updates, 1)) if step else None,
     )
 
 

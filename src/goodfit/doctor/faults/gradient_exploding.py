@@ -1,8 +1,10 @@
 """`gradient.exploding`: now and then, or by the depth of the network or the length of a sequence, gradients are so large that one update undoes many.
 
 Signal: the norm of all gradients together, over the first updates, has a largest value ten times its median; or gradients against weights are a hundred times larger in the first layers
-than in the last; or the loss jumps to three times what it was, or leaves the numbers. Proof: gradients clipped to the usual norm do better, and better than the best rate alone: what only a lower
-rate cures as well is `optim.rate-high`; what comes from unscaled numbers gains more by scaling. Source: Pascanu, Mikolov and Bengio 2013.
+than in the last; or the loss jumps to three times what it was, or leaves the numbers. Proof: gradients clipped to the usual norm (or a tenth of it) do better.
+Neighbour: `optim.rate-high`. Gradients explode by themselves where weights that stand still have a heavy tail of norms, by depth, or in a layer that is applied step after step: then clipping
+at the same rate has to do as well as the best lower rate, and is looked at first. Elsewhere it has to do better than that. What comes from unscaled numbers gains more by scaling.
+Source: Pascanu, Mikolov and Bengio 2013.
 """
 
 from __future__ import annotations
@@ -11,17 +13,28 @@ import math
 import statistics
 from dataclasses import replace
 
+import torch
+from torch import Tensor, nn
+
 from goodfit.doctor import source_loops
 from goodfit.doctor.case import Case, Remedy, Suspicion
 from goodfit.doctor.faults.activation_saturated import beyond_rate
 from goodfit.doctor.faults.gradient_vanishing import FEWEST, depth_ratio
 from goodfit.doctor.layers import weighted
 from goodfit.doctor.program import Clip
+from goodfit.doctor.rates import BEYOND
+from goodfit.doctor.replay import Copies
+from goodfit.doctor.short import run
 
 CODE = "gradient.exploding"
 TAIL = 10.0  # times the median: norms of sound programs vary two- to threefold
 RATIO = 1e2  # first layers against last
 JUMP = 3.0  # times the median of the eight losses before it
+STEPS = 8  # applications of one layer in a row: over fewer, nothing grows a hundredfold
+AS_GOOD = (
+    0.02  # of skill, by which clipping may be behind the best lower rate where gradients explode by themselves: the noise of two copies
+)
+STILL = 12  # batches looked at with weights that stand still
 LIMIT = 1.0  # the usual norm, torch's own examples have it; where the median is smaller, that
 
 
@@ -42,16 +55,53 @@ def suspect(case: Case) -> Suspicion | None:
     limit = float(f"{min(LIMIT, median if outcome.finite and median > 0 else LIMIT):.1g}")
     places = case.program.places
     step = places.get("step")
-    remedy = Remedy(
-        f"Clip the gradients before each update: torch.nn.utils.clip_grad_norm_(model.parameters(), {limit:g}).",
-        lambda setup: replace(setup, name="clipped", clip=limit),
-        lambda: source_loops.insert_clipping(step, limit, places.get("forward"), places.get("model")) if step else None,
-    )
+
+    def clipped(limit: float) -> Remedy:
+        return Remedy(
+            f"Clip the gradients before each update: torch.nn.utils.clip_grad_norm_(model.parameters(), {limit:g}).",
+            lambda setup: replace(setup, name="clipped", clip=limit),
+            lambda: source_loops.insert_clipping(step, limit, places.get("forward"), places.get("model")) if step else None,
+        )
+
+    remedies = (clipped(limit), clipped(limit / 10))
+    own = ratio >= RATIO or _steps(case) >= STEPS or _tail_at_rest(case) >= TAIL
+    evidence = {
+        "largest_norm": max(norms),
+        "median_norm": median,
+        "gradient_first_to_last": ratio,
+        "largest_jump_of_the_loss": leap,
+        "explodes_by_itself": own,
+    }
     return Suspicion(
-        CODE, 0.5, {"largest_norm": max(norms), "median_norm": median, "gradient_first_to_last": ratio, "largest_jump_of_the_loss": leap}, (remedy,),
-        probe=lambda case: beyond_rate(case, CODE, remedy), would_have="no gain from clipping beyond that of a lower rate",
+        CODE, 0.85 if own else 0.5, evidence, remedies,
+        probe=lambda case: beyond_rate(case, CODE, *remedies, least=-AS_GOOD if own else BEYOND), would_have="no gain from clipping beyond that of a lower rate",
         message="Some gradients are so much larger than the others that single updates undo many.",
     )  # fmt: skip
+
+
+def _steps(case: Case) -> int:
+    """How often a layer is applied to its own answer: the steps of a recurrent layer's sequence, or the calls of one layer for one answer."""
+    found = [0]
+    for layer in weighted(case):
+        recurrent = isinstance(layer.module, nn.RNNBase) and len(layer.given) == 3
+        found.append(layer.given[1 if layer.module.batch_first else 0] if recurrent else layer.calls if layer.given == layer.made else 0)
+        if isinstance(layer.module, nn.RNNCellBase):
+            found.append(layer.calls)
+    return max(found)
+
+
+def _tail_at_rest(case: Case) -> float:
+    """The largest norm over the median, over some batches, of weights that stand still: what comes from the data and not from updates that overshoot."""
+    norms: list[float] = []
+
+    def look(done: int, copies: Copies, loss: Tensor) -> None:
+        norms.append(float(torch.stack([weight.grad.norm() for weight in copies.parameters() if weight.grad is not None]).norm()))
+
+    updates = min(STILL, case.updates)
+    run(case.view, replace(case.setup, rate=0.0, zero=True), updates=updates, seconds=max(min(case.left, 5.0), 0.2), watch=look)
+    if not all(math.isfinite(norm) for norm in norms):
+        return math.inf
+    return max(norms) / max(statistics.median(norms), 1e-12) if len(norms) > 4 else 1.0
 
 
 def jump(losses: list[float]) -> float:

@@ -3,7 +3,7 @@
 Signal, of four or more layers of weights (or a plain recurrent one): the gradient against the weights is a hundred times smaller in the first third of the layers than in the last (Glorot and
 Bengio 2010), or fresh answers differ between rows by less than a thousandth of their size: with torch's own initial values deep stacks of ReLU let the input fade, not the gradient.
 For a recurrent layer: the gradient at the first steps is a ten-thousandth of that at the last (Hochreiter 1991; Bengio et al. 1994).
-Proof: norms and shortcuts, other activations, or a gated layer do better, and beyond the best rate. Adam hides small gradients, so often nothing is gained, and nothing is said.
+Proof: shortcuts, norms, other activations, or a gated layer do better, and beyond the best rate. Adam hides small gradients, so often nothing is gained, and nothing is said.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from goodfit.doctor import source_layers
+from goodfit.doctor import source_blocks, source_layers
 from goodfit.doctor.case import Case, Remedy, Suspicion
 from goodfit.doctor.faults.activation_saturated import beyond_rate, swap
-from goodfit.doctor.layers import SQUASHING, Layer, calls, file_of, owner, spread_over_rows, weighted
+from goodfit.doctor.layers import SQUASHING, Layer, blocks, calls, file_of, owner, spread_over_rows, weighted
 from goodfit.doctor.replay import Copies
 from goodfit.doctor.short import fresh, loss_of
 from goodfit.doctor.surgery import Surgery, normalised, replaced, shortcut
@@ -27,6 +27,8 @@ FEWEST = 4  # layers of weights: in fewer, nothing can shrink a hundredfold by d
 RATIO = 1e-2  # of the gradients against their weights, first to last; fresh networks of a few layers have 0.1 to 10
 FLAT = 1e-3  # of the answers' size; fresh networks of a few layers have 0.05 to 1
 FADED = 1e-4  # of the gradient at the last step
+PLAIN = 2  # power of these bounds, beyond which nothing else explains so little
+MANY = 6  # blocks, whose sum may grow too large to be trained at the program's rate: then each adds its share only
 LEAST_WIDTH = 8  # units that a norm is put behind: among fewer it takes away what they say
 
 
@@ -46,8 +48,9 @@ def suspect(case: Case) -> Suspicion | None:
     remedies = list(_remedies(case, chain, plain))
     if not remedies:
         return None
+    plainly = ratio < RATIO**PLAIN or spread < FLAT**PLAIN or faded < FADED**PLAIN
     return Suspicion(
-        CODE, 0.55, {"gradient_first_to_last": ratio, "spread_of_fresh_answers": round(spread, 6), "gradient_at_the_first_step_to_the_last": faded}, tuple(remedies),
+        CODE, 0.65 if plainly else 0.55, {"gradient_first_to_last": ratio, "spread_of_fresh_answers": round(spread, 6), "gradient_at_the_first_step_to_the_last": faded}, tuple(remedies),
         probe=lambda case: beyond_rate(case, CODE, *remedies), would_have="the same with norms and shortcuts",
         message="The gradient fades over the steps of the sequence." if plain and faded < FADED else "Almost nothing of the gradient, or of the input, gets through the layers.",
     )  # fmt: skip
@@ -109,6 +112,16 @@ def _remedies(case: Case, chain: list[Layer], plain: list[Layer]) -> list[Remedy
     if len(chain) < FEWEST or not hidden:
         return found
     alike = [layer.at for layer in hidden if layer.given == layer.made]
+    own = [block for block in blocks(case) if not type(block.module).__module__.startswith("torch.")]
+    for parts in ((1, len(own)) if len(own) >= MANY else (1,)) if own else ():
+        name, share = type(own[0].module).__name__, "" if parts == 1 else f" / {parts}"
+        found.append(
+            Remedy(
+                f"Add to what each {name} gives what goes into it: return x + ...{share} in its forward.",
+                _with(shortcut([block.at for block in own], parts), "shortcuts"),
+                lambda parts=parts, name=name: source_blocks.add_shortcut(file, name, parts) if file else None,  # type: ignore[misc]
+            )
+        )
     found.append(
         Remedy(
             "Put a norm (nn.BatchNorm or nn.LayerNorm) behind every hidden layer.",

@@ -159,8 +159,41 @@ def _twice(case: Case, squash: Seen) -> _Wrong | None:
         floor = f" The loss can come no lower than {evidence['floor']}."
     return _Wrong(
         f"The loss {loss} takes raw answers, and the network ends with {name}.{floor}", f"Leave out the {name} at the network's end: the loss does it.",
-        without(squash.name, squash.number), lambda: removed(case, squash), evidence, certain=certain,
+        without(squash.name, squash.number), lambda: _once(case, squash), evidence, certain=certain,
     )  # fmt: skip
+
+
+def _once(case: Case, squash: Seen) -> Any:
+    """The activation taken away; or, of a network that gives probabilities and is asked for them elsewhere too, the loss of probabilities taken."""
+    meeting, where = case.view.meeting, case.program.places.get("loss")
+    assert meeting is not None
+    settings = case.view.tape.nodes[meeting.node].kwargs
+    plain = settings.get("weight") is None and settings.get("pos_weight") is None
+    within = not any(node.name == squash.name for node in case.view.tape.nodes if not isinstance(node.call, Part))
+    if (
+        meeting.loss == "binary_cross_entropy_with_logits"
+        and squash.name == "sigmoid"
+        and plain
+        and within
+        and where is not None
+        and _read_as_shares(case)
+    ):
+        made = source_losses.replace_loss(where, meeting.loss, "binary_cross_entropy")
+        if made is not None:
+            return made
+    return removed(case, squash)
+
+
+def _read_as_shares(case: Case) -> bool:
+    """Whether no evaluation makes probabilities of the answers itself, or compares them with 0."""
+    for evaluation in case.program.evaluations:
+        for node in (node for tape in evaluation.tapes for node in tape.nodes if not isinstance(node.call, Part)):
+            compared = (
+                node.name in {"gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"} and len(node.args) > 1 and node.args[1] == 0
+            )
+            if node.name == "sigmoid" or compared:
+                return False
+    return True
 
 
 def _labels(case: Case, squash: Seen) -> _Wrong | None:
@@ -205,6 +238,11 @@ def _reach(case: Case, squash: Seen) -> _Wrong | None:
         f"The network ends with {name}, whose answers lie between {low:g} and {high:g}, and {outside:.0%} of the targets do not."
         if certain else f"The network ends with {name}: where its answer is at its bound, no gradient passes."
     )  # fmt: skip
+    if view.kind == "binary" and view.meeting is not None and view.meeting.loss == "binary_cross_entropy":
+        return _Wrong(
+            message, "End the network with a sigmoid.", instead(squash.name, squash.number, lambda call: torch.sigmoid(call.first)),
+            lambda: _swapped(case, squash, "Sigmoid"), evidence, certain=certain,
+        )  # fmt: skip
     return _Wrong(
         message, f"Leave out the {name} at the network's end, so that every number can be answered.", without(squash.name, squash.number),
         lambda: removed(case, squash), evidence, certain=certain,

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from goodfit.doctor import source_networks
+from goodfit.doctor import source_initial, source_networks
 from goodfit.doctor.case import MARGIN, Case, Proof, Remedy, Suspicion
-from goodfit.doctor.faults.model_too_small import at_best_rates
 from goodfit.doctor.layers import TURNED, Raw, begun, file_of, matrices, weighted
-from goodfit.doctor.rates import margin
+from goodfit.doctor.rates import at_best_rates, margin
+from goodfit.doctor.source import Edit
 from goodfit.doctor.surgery import redrawn, reset
 
 CODE = "init.bad"
@@ -88,8 +88,19 @@ def _remedy(places: list[tuple[int, str]], raw: list[Raw], which: str, case: Cas
     return Remedy(
         f"Leave the initial values of {which} as torch draws them; take away what sets them.",
         change,
-        lambda: source_networks.remove_initialisation(file) if file else None,
+        lambda: _edit(case, file, raw) if file else None,
     )
+
+
+def _edit(case: Case, file: str, raw: list[Raw]) -> Edit | None:
+    """What sets the values taken away; matrices of the user's own modules drawn as torch would."""
+    if not raw:
+        return source_networks.remove_initialisation(file)
+    own = []
+    for one in raw:
+        at, _, name = one.name.rpartition(".")
+        own.append((type(case.program.networks[one.network].get_submodule(at)).__name__, name, one.entering))
+    return source_initial.draw_usual(file, own)
 
 
 def _odd(module: nn.Module, last: bool, behind: Tensor | None) -> tuple[str | None, bool]:

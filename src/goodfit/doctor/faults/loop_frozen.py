@@ -5,7 +5,8 @@ does not register; the optimiser was not given them; their gradients are switche
 Whether that is a fault is another matter: a pretrained body is often frozen on purpose. Weights that still look as torch draws them (uniform within
 1/sqrt(inputs), or normal with spread 1 in an embedding) were trained by nobody, and leaving them so by accident costs what the duel shows. Weights that
 are not of that look were loaded or trained before: they are tried only where the outcome is bad, and must gain 0.1. Gradients that were switched off by
-hand are a declared intention even for fresh weights (random features): tried where the outcome is bad. Source: TrainCheck (Jiang et al. 2025).
+hand are a declared intention even for fresh weights (random features): tried where the outcome is bad, and not at all where the same networks were trained
+before and got a new head since. Source: TrainCheck (Jiang et al. 2025).
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from torch import Tensor, nn
 from goodfit.doctor import source_calls, source_networks, source_wiring
 from goodfit.doctor.case import Case, Remedy, Suspicion
 from goodfit.doctor.joined import CUTS, Joined
-from goodfit.doctor.program import Part
+from goodfit.doctor.program import Part, Place
 from goodfit.doctor.replay import Copies, run_tape
 from goodfit.doctor.short import Setup, loss_of
+from goodfit.doctor.source import Source
 
 CODE = "loop.frozen"
 UNDECLARED_MARGIN = (
@@ -134,7 +136,7 @@ def _registered(case: Case) -> list[_Lying]:
     for number, network in enumerate(copies.networks):
         for name, weight in network.named_parameters():
             why = "off" if not weight.requires_grad else "unknown" if id(weight) not in known else "cut" if weight.grad is None else ""
-            if why:
+            if why and not (why == "off" and case.program.anew):
                 found.append(_Lying(number, name, why, _looks_fresh(weight)))
     return found
 
@@ -221,26 +223,92 @@ def _told(case: Case, why: str, lying: list[_Lying]) -> tuple[str, str]:
 
 
 def _edit(case: Case, why: str, lying: list[_Lying]) -> Any:
-    network = case.program.networks[lying[0].network]
-    if why == "hidden":
-        holder = next(iter(unregistered(network)))[0]
-        file = _file_of(type(holder)) or getattr(case.program.places.get("model"), "file", None)
-        return source_networks.list_modules(file, type(holder).__name__) if file else None
+    match why:
+        case "hidden":
+            return _registering(case, case.program.networks[lying[0].network])
+        case "unknown":
+            return _handed_over(case, lying)
+        case "off":
+            file = getattr(case.program.places.get("model"), "file", None)
+            return source_wiring.unfreeze(file) if file else None
+    return _joining(case, lying)
+
+
+def _registering(case: Case, network: nn.Module) -> Any:
+    """The plain lists of the network's class made lists of modules."""
+    holders = list(unregistered(network))
+    holder = holders[0][0]
+    fields: dict[str, str] = {}
+    for module, name, found in holders:
+        if type(module) is type(holder):
+            field = name if isinstance(found, Tensor) else name.rpartition("_")[0]
+            held = getattr(module, field, None)
+            fields[field] = "Parameter" if isinstance(found, Tensor) else "ModuleDict" if isinstance(held, dict) else "ModuleList"
+    file = _file_of(type(holder)) or getattr(case.program.places.get("model"), "file", None)
+    return source_networks.register(file, type(holder).__name__, fields) if file else None
+
+
+def _handed_over(case: Case, lying: list[_Lying]) -> Any:
+    """The optimiser given the weights that it was not: other networks, those made after it, parts of a network."""
     use = case.program.optimizers[case.view.optimizer]
-    if why == "unknown":
-        if use.place is None:
-            return None
-        return source_wiring.register_parameters(use.place, use.kind.__name__)
-    if why == "off":
-        file = getattr(case.program.places.get("model"), "file", None)
-        return source_wiring.unfreeze(file) if file else None
+    if use.place is None:
+        return None
+    kind, networks = use.kind.__name__, case.program.networks
+    unknown = {number: {one.name for one in lying if one.network == number} for number in {one.network for one in lying}}
+    whole = [number for number, names in unknown.items() if names == {name for name, _ in networks[number].named_parameters()}]
+    if len(whole) == len(unknown) < len(networks):  # other networks are known to it
+        source = Source.read(use.place.file)
+        names = [_network_name(source, case.program.places.get(f"model {number}" if number else "model")) for number in sorted(whole)]
+        return source_wiring.register_parameters(use.place, kind, [name for name in names if name]) if all(names) else None
+    made = source_wiring.make_later(use.place, kind) or source_wiring.register_parameters(use.place, kind)
+    if made is not None or len(unknown) != 1:
+        return made
+    number = next(iter(unknown))
+    name = _network_name(Source.read(use.place.file), case.program.places.get(f"model {number}" if number else "model"))
+    if name is None:
+        return None
+    if whole:  # it was given another network's
+        return source_wiring.rename_argument(use.place, kind, name)
+    parts = [_written(name, path) for path in _modules(networks[number], unknown[number])]
+    return source_wiring.add_parameters(use.place, kind, parts) or source_wiring.rename_argument(use.place, kind, name)
+
+
+def _network_name(source: Source | None, place: Place | None) -> str | None:
+    return None if source is None or place is None or place.file != source.file else source_calls.assigned(source, place)
+
+
+def _modules(network: nn.Module, names: set[str]) -> list[str]:
+    """The outermost modules that hold these weights and no others; none where some weight stands alone."""
+    found: list[str] = []
+    for path, module in network.named_modules():
+        inner = {f"{path}.{name}" for name, _ in module.named_parameters()}
+        if path and inner and inner <= names and not any(path.startswith(f"{outer}.") for outer in found):
+            found.append(path)
+    covered = {name for name in names if any(name.startswith(f"{path}.") for path in found)}
+    return found if covered == names else []
+
+
+def _written(name: str, path: str) -> str:
+    """`model.body[0]` of `body.0`."""
+    return name + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))
+
+
+def _joining(case: Case, lying: list[_Lying]) -> Any:
+    """What cuts the graph taken away: on the tape, inside of the network, or around the call of a whole network."""
     for node in case.view.tape.nodes:
         if not isinstance(node.call, Part) and node.name in CUTS and node.place is not None:
-            return source_calls.unwrap(node.place, node.name)
+            return source_wiring.join_graph(node.place)
     for seen in case.trail.made.values():
-        if seen.name == "detach" and seen.place is not None:
-            return source_calls.unwrap(seen.place, "detach")
-    return None
+        if seen.name in {"detach", "detach_", "data"} and seen.place is not None:
+            return source_wiring.join_graph(seen.place)
+    cut = {one.network for one in lying}
+    for node in case.view.tape.nodes:
+        if isinstance(node.call, Part) and node.call.network in cut and not node.grad and node.place is not None:
+            return source_wiring.allow_gradients(node.place.file, (), node.place)
+    kinds = {type(module) for number in cut for module in case.program.networks[number].modules()}
+    files = {file for kind in kinds if (file := _file_of(kind)) is not None}
+    names = [kind.__name__ for kind in kinds if _file_of(kind) is not None]
+    return source_wiring.allow_gradients(files.pop(), names) if len(files) == 1 else None
 
 
 def _file_of(kind: type) -> str | None:

@@ -1,7 +1,7 @@
 """`loop.mode`: trained in eval mode, or judged in training mode.
 
-Both signals are exact, and only count where the mode changes the answers (dropout, batch norm). Trained in eval mode: at 3 in 10 of the recorded backward
-passes or more the network was in eval mode, as where `eval()` of the first evaluation is never taken back. Judged in training mode: the program's last
+Both signals are exact, and only count where the mode changes the answers (dropout, batch norm). Trained in eval mode: at 3 in 10 of the updates
+or more the network was in eval mode, as where `eval()` of the first evaluation is never taken back. Judged in training mode: the program's last
 evaluation ran so; then the program's own final networks are scored on the same rows in both modes. Rows that are asked three times or more in one
 evaluation are averaged over dropout on purpose (Gal & Ghahramani 2016), and rows that were trained on are a running account of training: neither counts.
 Source: TrainCheck (Jiang et al. 2025).
@@ -17,26 +17,42 @@ from torch import Tensor
 
 from goodfit.doctor import source_loops
 from goodfit.doctor.case import CERTAIN_MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
-from goodfit.doctor.program import Data, Evaluation, Part, Tape, tensors_of
+from goodfit.doctor.program import Data, Evaluation, Part, Tape, Update, tensors_of
 from goodfit.doctor.replay import Copies, run_tape
 from goodfit.doctor.short import Outcome, score
+from goodfit.doctor.supervised import LATE
 
 CODE = "loop.mode"
 IN_EVAL = 0.3  # of the backward passes; a few are a warm-up
 REPEATED = 3  # times that the same rows are asked in one evaluation
-MOST_JUDGED = 256  # rows scored in each mode, one batch of the evaluation's size after the other, which may be a single row
+MOST_JUDGED = 512  # rows scored in each mode, one batch of the evaluation's size after the other, which may be a single row
+LOSS_MARGIN = (
+    0.05  # of the program's first loss, where the share of right answers tells too little: less is lost by any change of a regulariser
+)
 
 
 def suspect(case: Case) -> Suspicion | None:
     """The mode at the backward passes and at the last evaluation."""
     view = case.view
-    in_eval = sum(not mode for mode in view.modes) / len(view.modes)
+    in_eval = _in_eval(case)
     if in_eval >= IN_EVAL and not case.setup.mode and _matters(case):
         return _trained_in_eval(case, in_eval)
     evaluation = _judged_in_training(case)
     if evaluation is not None and len(view.held) and _matters(case):
         return _evaluated_in_training(case, evaluation)
     return None
+
+
+def _in_eval(case: Case) -> float:
+    """Share of the program's updates in eval mode: those recorded, by their backward passes, and those that were only counted."""
+    program, modes = case.program, case.view.modes
+    if program.late_in_eval > LATE:
+        modes = modes[:-1] or modes  # the last stands for those that follow
+    kept = sum(isinstance(event, Update) for event in program.events)
+    share = sum(not mode for mode in modes) / len(modes)
+    if program.updates <= kept:
+        return share
+    return (share * kept + program.late_in_eval * (program.updates - kept)) / program.updates
 
 
 def _matters(case: Case) -> bool:
@@ -120,7 +136,10 @@ def _evaluated_in_training(case: Case, evaluation: Evaluation) -> Suspicion:
             del before[1:], after[1:]  # nothing is drawn: three times the same is not three
         gain = case.gain(before, after)
         if not gain.clears(CERTAIN_MARGIN):
-            return None
+            before, after = ([replace(one, held=None, losses=case.program.losses[:1]) for one in outcomes] for outcomes in (before, after))
+            gain = case.gain(before, after)
+            if not gain.clears(LOSS_MARGIN):
+                return None
         levels = case.level(before), case.level(after)
         showed = (
             f"skill {levels[0]:.3f} in training mode and {levels[1]:.3f} in eval mode"

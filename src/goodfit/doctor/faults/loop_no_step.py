@@ -94,9 +94,10 @@ def _edit(case: Case, backward: Backward, update: Update | None) -> Any:
     made = case.program.optimizers[case.view.optimizer].place
     if backward.place is None:
         return None
-    if update is None:
-        return source_loops.insert_step(backward.place, made) if made is not None else None
     zero = next((event.place for event in case.view.pattern if isinstance(event, Zero)), None)
+    if update is None:
+        of_one = any(isinstance(event, Zero) and event.optimizer is not None for event in case.view.pattern)
+        return source_loops.insert_step(backward.place, made, zero if of_one else None) if made is not None else None
     return source_loops.order_steps(backward.place, update.place, zero) if update.place is not None else None
 
 

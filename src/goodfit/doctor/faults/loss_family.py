@@ -10,18 +10,22 @@ Sources: Islam et al. 2019 (wrong loss is among the commonest bugs); Humbatova e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from goodfit.doctor import source_losses
+from goodfit.doctor import source_calls, source_losses, source_networks
 from goodfit.doctor.case import Case, Proof, Remedy, Suspicion
-from goodfit.doctor.program import Part
+from goodfit.doctor.program import Part, Place, Value
 from goodfit.doctor.refit import refit
+from goodfit.doctor.replay import Copies, run_tape
+from goodfit.doctor.source import together
 from goodfit.doctor.standard import FAMILY, class_codes, usual_loss
 from goodfit.doctor.task import LOSSES, NUMERIC, Answers, answers_of
+from goodfit.doctor.trail import SHAPES
 
 CODE = "loss.family"
 TURNED = "Make the loss smaller, not its negative: take the sign away."
@@ -30,6 +34,7 @@ MARGIN_OF_CODES = 0.1  # of skill, for such: amounts learned as classes often ga
 UNEQUAL = (
     3.0  # the most frequent class against the rarest: from there on weighted losses are common, and accuracy is not what they are after
 )
+BY_HAND = frozenset({"sub"})  # a loss that is written out begins with a difference
 NEVER_NEGATIVE = frozenset(
     {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits"}
 )
@@ -52,7 +57,7 @@ def suspect(case: Case) -> Suspicion | None:
     if found is None:
         if (codes := _maybe_codes(case, targets)) is not None:
             return codes
-        if meeting.loss in FAMILY.get(view.kind, ()) or (meeting.loss not in LOSSES and _unequal(case, targets)):
+        if meeting.loss in FAMILY.get(view.kind, ()) or (meeting.loss not in LOSSES and _unequal(case, targets)) or _squares_by_hand(case):
             return None
         answers, units = _standard(case, targets)
         found = (f"The loss {meeting.loss} is not the usual one for {view.kind} targets.", {}, answers, units)
@@ -67,7 +72,7 @@ def suspect(case: Case) -> Suspicion | None:
 
     return Suspicion(
         CODE, 0.85 if certain else 0.35, {"loss": meeting.loss, "targets": view.kind, **evidence},
-        (Remedy(TURNED if "value" in evidence else _words(new, units), change, lambda: _edit(case, new), fair=False),),
+        (Remedy(TURNED if "value" in evidence else _words(new, units), change, lambda: _unsigned(case) if "value" in evidence else _edit(case, new, units), fair=False),),
         certain=certain, would_have="the same score with the usual loss for such targets", message=message,
     )  # fmt: skip
 
@@ -148,6 +153,7 @@ def _maybe_codes(case: Case, targets: torch.Tensor) -> Suspicion | None:
     remedy = Remedy(
         f"Use cross_entropy on {units} raw outputs, with the class as a whole number.",
         lambda setup: refit(case, setup, judged, units) or setup,
+        lambda: _codes_as_classes(case, units, "{}.squeeze(-1).long()" if _column(view.tape.data[meeting.target]) else "{}.long()"),
         fair=False,
     )
     suspicion = Suspicion(
@@ -182,6 +188,26 @@ def _standard(case: Case, targets: torch.Tensor) -> tuple[Answers, int]:
     return view.answers, max(targets[0].numel() // chunk, 1)
 
 
+def _squares_by_hand(case: Case) -> bool:
+    """Whether a loss written out for numbers is that of squares or amounts, as a mean, half of it, or a sum: the usual one in other words."""
+    view, meeting, answer = case.view, case.view.meeting, case.trail.answer
+    if meeting is None or answer is None or view.kind != "regression" or meeting.loss not in NUMERIC:
+        return False
+    target = view.data(view.batches[0])[meeting.target].to(answer.dtype)
+    if answer.shape != target.shape:
+        return False
+    copies = Copies(view.program.networks, view.program.loose)
+    copies.set_modes(view.tape)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        loss = run_tape(view.tape, copies, view.data(view.batches[0]))
+    usual = [float((answer - target).square().mean()), float((answer - target).abs().mean())]
+    sizes = [share * size for share in (0.5, 1.0) for size in (1, len(target), target.numel())]
+    return isinstance(loss, torch.Tensor) and any(
+        math.isclose(float(loss.sum()), one * size, rel_tol=1e-3) for one in usual for size in sizes
+    )
+
+
 def _unequal(case: Case, targets: torch.Tensor) -> bool:
     if case.view.kind not in {"classes", "one-hot", "binary"}:
         return False
@@ -199,21 +225,98 @@ def _words(new: str, units: int) -> str:
     return made[new]
 
 
-def _edit(case: Case, new: str) -> Any:
-    """The loss replaced where it is one of torch's and the outputs fit; a head of another width is told in words only."""
+def _edit(case: Case, new: str, units: int) -> Any:
+    """The loss replaced where it is one of torch's, and the head and the reading of its answers with it where they must be."""
     meeting, where = case.view.meeting, case.program.places.get("loss")
     assert meeting is not None
     target = case.view.tape.data[meeting.target]
-    plain = case.head is None or case.head.squash is None
+    squash = case.head.squash if case.head is not None else None
     if (
         where is None
-        or meeting.loss not in LOSSES
-        or not plain
+        or meeting.loss not in LOSSES | BY_HAND
         or any(node.name == "neg" for node in case.view.tape.nodes if not isinstance(node.call, Part))
     ):
         return None
+    name = squash.name.removesuffix("_") if squash is not None else ""
     if new == "cross_entropy":
-        if case.view.kind == "classes" and (case.head is None or case.head.units == 1):
-            return None
-        return source_losses.replace_loss(where, meeting.loss, new, target="{}.argmax(-1)" if case.view.kind == "one-hot" else "{}.long()")
-    return source_losses.replace_loss(where, meeting.loss, new, target="{}" if target.is_floating_point() else "{}.float()")
+        code = "{}.argmax(-1)" if case.view.kind == "one-hot" else "{}.squeeze(-1).long()" if _column(target) else "{}.long()"
+        if case.view.kind == "classes" and (case.head is None or case.head.units != units):
+            return None if squash is not None or case.head is None else _codes_as_classes(case, units, code)
+        if name in {"softmax", "log_softmax"}:
+            output = "torch.log({} + 1e-9)" if name == "softmax" else "{}"
+            return _replaced(case, "nll_loss", output=output, target=code)
+        return None if name else _replaced(case, new, target=code)
+    yes_no = "{}" if target.is_floating_point() else "{}.float()"
+    if new == "binary_cross_entropy_with_logits" and name == "sigmoid":
+        return _replaced(case, "binary_cross_entropy", target=yes_no)
+    return None if name else _replaced(case, new, target=yes_no)
+
+
+def _unsigned(case: Case) -> Any:
+    signs = [
+        node.place for node in case.view.tape.nodes if not isinstance(node.call, Part) and node.name == "neg" and node.place is not None
+    ]
+    return source_losses.remove_sign(signs[0]) if len(signs) == 1 else None
+
+
+def _replaced(case: Case, new: str, output: str = "{}", target: str = "{}") -> Any:
+    """The edit of the loss, whether it is one of torch's or a mean of squares that is written out."""
+    meeting, where = case.view.meeting, case.program.places.get("loss")
+    assert meeting is not None
+    if where is None:
+        return None
+    if meeting.loss in LOSSES:
+        return source_losses.replace_loss(where, meeting.loss, new, output=output, target=target)
+    turned = not isinstance(case.view.tape.nodes[meeting.node].args[0], Value)
+    return source_losses.replace_by_hand(where, new, output, target, turned=turned)
+
+
+def _column(target: torch.Tensor) -> bool:
+    return target.dim() > 1 and target.shape[-1] == 1
+
+
+def _codes_as_classes(case: Case, units: int, code: str) -> Any:
+    """One number for each class in place of one for all: the head as wide, cross-entropy, and the likeliest class where the answer was rounded."""
+    meeting, where, model = case.view.meeting, case.program.places.get("loss"), case.program.places.get("model")
+    assert meeting is not None
+    assert case.head is not None
+    rounded = _rounded(case)
+    if where is None or model is None or rounded is None or _laid_flat(case):
+        return None
+    owner = type(case.program.networks[case.head.at.network]).__name__
+    place, column = rounded
+    return together(
+        [
+            source_networks.set_outputs(model.file, units, owner),
+            _replaced(case, "cross_entropy", target=code),
+            source_calls.largest_for_round(place, keep=column),
+        ]
+    )
+
+
+def _laid_flat(case: Case) -> bool:
+    """Whether what follows the head lays its one output out flat, which several would not bear."""
+    seen = case.trail.made.get(id(case.trail.answer))
+    while seen is not None and seen.name in SHAPES:
+        if seen.name not in {"squeeze", "float", "to", "double", "contiguous"}:
+            return True
+        seen = case.trail.made.get(id(seen.args[0])) if seen.args else None
+    return False
+
+
+def _rounded(case: Case) -> tuple[Place, bool] | None:
+    """Where the last evaluation rounds the network's answer, and whether that is a column, [B, 1]."""
+    if not case.program.evaluations or not case.program.evaluations[-1].tapes:
+        return None
+    tape = case.program.evaluations[-1].tapes[0]
+    copies = Copies(case.program.finals, case.program.loose_finals or case.program.loose)
+    answers: list[Any] = []
+    with torch.no_grad():
+        copies.set_modes(tape, False)
+        run_tape(tape, copies, watch=lambda node, answer: answers.append(answer))
+    found = [
+        (node.place, isinstance(answer, torch.Tensor) and answer.dim() > 1)
+        for node, answer in zip(tape.nodes, answers, strict=True)
+        if node.name in {"round", "round_"} and node.place is not None
+    ]
+    return found[0] if len(found) == 1 else None

@@ -2,6 +2,7 @@
 
 The signal is exact: other rows' inputs give the very same answers, for weights moved at random (so that a last layer of zeros is not mistaken for it), and
 no rectifier is dead altogether (`activation.dead`). Columns count as ignored where the gradient at them is 0 for every row of a batch and is not at others.
+A whole input that is handed over and not used is looked into however well the rest does.
 Proof: a way from the ignored inputs to the head, of one hidden layer and trained along with the rest, must gain on rows held back; inputs that say nothing about the target
 are left aside rightly. Source: the wiring bugs of Humbatova et al. 2020 (missing or wrong connections between layers).
 """
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from goodfit.doctor.case import Case, Remedy, Suspicion
 from goodfit.doctor.program import Data, Part, tensors_of
 from goodfit.doctor.replay import Copies, run_tape
-from goodfit.doctor.short import Setup
+from goodfit.doctor.short import Setup, entered, fresh
 
 CODE = "model.input-ignored"
 SHAKEN = 0.1  # spread of what is added to every weight; enough that no zero and no symmetry stays
@@ -46,6 +47,7 @@ def suspect(case: Case) -> Suspicion | None:
             f"The network's answers do not depend on {names}.",
             {"inputs": len(numbers), "ignored": len(ignored)},
             certain=whole,
+            always=True,
         )
     columns = _columns(case, numbers[0])
     if columns is None:
@@ -59,13 +61,15 @@ def suspect(case: Case) -> Suspicion | None:
 
 def _answer(case: Case, copies: Copies, data: list[Tensor]) -> Any:
     meeting = case.view.meeting
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), entered(case.setup):
         torch.manual_seed(0)
         return run_tape(case.view.tape, copies, data, until=meeting.output if meeting else None)
 
 
 def _shaken(case: Case, seed: int) -> Copies:
-    copies = Copies(case.program.networks, case.program.loose)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        copies = fresh(case.view, case.setup)
     copies.set_modes(case.view.tape, False)
     with torch.no_grad():
         for weight in copies.parameters():
@@ -113,7 +117,7 @@ def _columns(case: Case, number: int) -> Tensor | None:
 
 
 def _suspicion(
-    case: Case, number: int, columns: Tensor | None, message: str, evidence: dict[str, Any], *, certain: bool
+    case: Case, number: int, columns: Tensor | None, message: str, evidence: dict[str, Any], *, certain: bool, always: bool = False
 ) -> Suspicion | None:
     surgery = _way(case, number, columns)
     if surgery is None:
@@ -123,7 +127,7 @@ def _suspicion(
         return replace(setup, name="with a way from the inputs to the head", surgery=(*setup.surgery, surgery))
 
     return Suspicion(
-        CODE, 0.95 if certain else 0.4, evidence, (Remedy("Use the input in forward: follow it from the argument to what is returned.", change),), certain=certain,
+        CODE, 0.95 if certain else 0.4, evidence, (Remedy("Use the input in forward: follow it from the argument to what is returned.", change),), certain=certain, always=always,
         would_have="no gain by a way from the ignored inputs to the head", message=message,
     )  # fmt: skip
 

@@ -18,13 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from goodfit.doctor.case import Case, Proof, Remedy, Suspicion
-from goodfit.doctor.replay import Copies, run_tape
+from goodfit.doctor.replay import Copies, ReplayError, run_tape
 from goodfit.doctor.short import Setup
-from goodfit.doctor.source_calls import set_argument
+from goodfit.doctor.source_blocks import set_batch_first
 from goodfit.doctor.trail import Call, changing
 
 CODE = "model.mixes-batch"
-TOLERANCE = 1e-3  # of the spread of the answers; float32 in another order differs by a hundredth of that
+TOLERANCE = 1e-3  # of the spread of the answers
+ROUNDING = {
+    torch.float64: 1e-9,
+    torch.float32: 0.1,
+}  # of the answers' size, the least spread that is taken for one: many layers blow rounding up a thousandfold
 ALONG = frozenset({"softmax", "log_softmax", "softmin", "normalize", "cumsum", "logsumexp"})
 REDUCING = frozenset({"mean", "std", "var", "sum", "amax", "amin", "norm", "nanmean"})
 
@@ -78,16 +82,28 @@ def _normalises(case: Case) -> bool:
 
 
 def _mixed(case: Case) -> float:
-    """How far the answers of the same rows move with their company, in spreads of the answers: the larger of two exchanges."""
+    """How far the answers of the same rows move with their company, in spreads of the answers: the larger of two exchanges. In float64 where the network allows it."""
+    try:
+        return _moved(case, torch.float64)
+    except ReplayError:  # it makes numbers of float32 itself
+        return _moved(case, torch.float32)
+
+
+def _moved(case: Case, dtype: torch.dtype) -> float:
     view = case.view
     assert view.meeting is not None
     assert view.pool is not None
     copies = Copies(view.program.networks, view.program.loose)
     copies.set_modes(view.tape, False)
+    double = dtype == torch.float64
     with torch.no_grad():  # a last layer of zeros answers the same for all
         for weight in copies.parameters():
             if not bool(weight.any()):
                 weight.normal_(0, 0.1, generator=torch.Generator(weight.device).manual_seed(0))
+            if double and weight.is_floating_point():
+                weight.data = weight.data.double()
+        for network in copies.networks if double else ():
+            network.double()
     rows = view.batches[0].unique()
     half = len(rows) // 2
     if half < 2:
@@ -96,19 +112,20 @@ def _mixed(case: Case) -> float:
     slot = view.pool.slots[view.inputs()[0]] if view.inputs() else None
 
     def answers(given: Tensor, seed: int = 0) -> Tensor | None:
+        data = [one.double() if double and one.is_floating_point() else one for one in view.data(given)]
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            found = run_tape(view.tape, copies, view.data(given), until=view.meeting.output if view.meeting else None)
+            found = run_tape(view.tape, copies, data, until=view.meeting.output if view.meeting else None)
         if not isinstance(found, Tensor) or found.dim() == 0:
             return None
         if slot is not None and slot.dim and found.dim() > slot.dim and found.shape[slot.dim] == len(given):
             found = found.movedim(slot.dim, 0)
-        return found.reshape(len(given), -1).float() if found.shape[0] % len(given) == 0 else None
+        return found.reshape(len(given), -1).to(dtype) if found.shape[0] % len(given) == 0 else None
 
     both, same, turned = (answers(torch.cat(pair)) for pair in ((some, others), (some, some), (others, some)))
     if both is None or same is None or turned is None:
         return 0.0
-    spread = float(both.std().clamp_min(1e-8))
+    spread = max(float(both.std()), ROUNDING[dtype] * float(both.square().mean().sqrt()), 1e-8)
     company = float((both[:half] - same[:half]).abs().max()) / spread
     again = answers(torch.cat([some, others]), seed=1)
     draws = again is None or not torch.allclose(again, both)  # answers are drawn, and draws go by place
@@ -137,12 +154,19 @@ def _first(case: Case) -> _Way:
             part.batch_first = not part.batch_first
 
     first = bool(found[0][2].batch_first)
-    kind, model = type(found[0][2]).__name__, case.program.places.get("model")
-    words = f"Give {kind} its rows where it expects them: batch_first={not first}."
+    kinds = [name for number, path, part in found if (name := _written(case, number, path, part))]
+    model = case.program.places.get("model")
+    words = f"Give {kinds[0]} its rows where it expects them: batch_first={not first}."
     return (
         words, lambda setup: replace(setup, name="with the other axis first", surgery=(*setup.surgery, turn)),
-        (lambda: set_argument(model, f"torch.nn.{kind}", "batch_first", str(not first)) if model is not None else None),
+        (lambda: set_batch_first(model.file, kinds, not first) if model is not None else None),
     )  # fmt: skip
+
+
+def _written(case: Case, number: int, path: str, part: nn.Module) -> str:
+    """The layer of torch as a user writes it: attention inside a transformer's layer is made by that."""
+    holder = case.program.networks[number].get_submodule(path.rpartition(".")[0])
+    return type(holder if isinstance(holder, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer) else part).__name__
 
 
 def _features(case: Case) -> _Way:

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from goodfit.doctor import source_layers
 from goodfit.doctor.case import Case, Proof, Remedy, Suspicion
-from goodfit.doctor.faults.model_too_small import LEARNED, at_best_rates
+from goodfit.doctor.faults.model_too_small import LEARNED
 from goodfit.doctor.layers import file_of, repeated
-from goodfit.doctor.rates import margin
+from goodfit.doctor.rates import at_best_rates, margin
 from goodfit.doctor.surgery import shallower
 
 CODE = "model.too-deep"

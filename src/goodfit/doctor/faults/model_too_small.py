@@ -15,8 +15,7 @@ from torch import nn
 from goodfit.doctor import source_layers
 from goodfit.doctor.case import Case, Proof, Remedy, Suspicion
 from goodfit.doctor.layers import CONVOLUTIONS, file_of, owner, weighted
-from goodfit.doctor.rates import beyond, margin, tuned
-from goodfit.doctor.short import Setup
+from goodfit.doctor.rates import at_best_rates, margin
 from goodfit.doctor.source import Edit
 from goodfit.doctor.surgery import Surgery, replaced, widened
 
@@ -97,15 +96,3 @@ def _deepened(case: Case) -> Surgery | None:
 
 def _probe(case: Case, remedy: Remedy) -> Proof | None:
     return at_best_rates(case, remedy, Suspicion(CODE, 1.0, {}, margin=margin(case)))
-
-
-def at_best_rates(case: Case, remedy: Remedy, suspicion: Suspicion) -> Proof | None:
-    """The duel of a network of another size, each with a rate of its own where that does better; None where the best rate alone brings nearly as much."""
-
-    def change(setup: Setup) -> Setup:
-        other = case.once(f"{suspicion.code} {remedy.words}", setup, lambda: remedy.change(setup))
-        best = tuned(case, other)
-        return best if best is other or case.gain([case.outcome(other)], [case.outcome(best)]).value > 0 else other
-
-    proof = case.duel(suspicion, replace(remedy, change=change))
-    return replace(proof, remedy=remedy) if proof is not None and beyond(case, proof) else None

@@ -16,11 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from goodfit.doctor import source_numbers
 from goodfit.doctor.case import Case, Proof, Remedy, Suspicion
 from goodfit.doctor.guards import GUARDS, Guarded
-from goodfit.doctor.program import Place
+from goodfit.doctor.program import Part, Place, tensors_of
 from goodfit.doctor.replay import Copies, ReplayError
 from goodfit.doctor.short import Setup, run
+from goodfit.doctor.source import Edit
 from goodfit.doctor.task import answers_of
 from goodfit.doctor.trail import Call, changing, user_frame
 
@@ -57,16 +59,24 @@ def suspect(case: Case) -> Suspicion | None:
         "largest_argument": origin.size,
         "update": len(outcome.losses),
     }
-    if origin.place is not None:
-        evidence |= {"file": origin.place.file, "line": origin.place.line}
+    place = origin.place or _on_the_tape(case, origin.name)
+    if place is not None:
+        evidence |= {"file": place.file, "line": place.line}
     remedy = Remedy(
         f"Keep the argument of {origin.name} away from where it has no value: add a small number (eps), clamp it, or use torch's own function for the whole.",
         lambda setup: replace(setup, name="with guarded functions", around=(*setup.around, Guarded)),
+        lambda: source_numbers.guard(place, origin.name) if place is not None else None,
     )
     return Suspicion(
         CODE, 0.93, evidence, (remedy,), certain=True, would_have="no numbers after as many updates, or no better a score, with guarded functions",
         message=f"The loss is no number: {what} gives the first infinity or NaN, of arguments no larger than {origin.size:.3g}.",
     )  # fmt: skip
+
+
+def _on_the_tape(case: Case, name: str) -> Place | None:
+    """Where the user's loop calls a function of that name, if only one line of it does: calls of the loop are made by the tape in the copies."""
+    places = {node.place for node in case.view.tape.nodes if node.name == name and node.place is not None}
+    return places.pop() if len({(place.file, place.line) for place in places}) == 1 else None
 
 
 def _origin(case: Case, updates: int) -> _Origin | None:
@@ -152,7 +162,9 @@ def _lost_data(case: Case) -> Suspicion | None:
 
     share = float(whole.float().mean())
     remedy = Remedy(
-        "Leave out the rows without a target, and fill the gaps of the inputs with the column's mean (over training rows).", change
+        "Leave out the rows without a target, and fill the gaps of the inputs with the column's mean (over training rows).",
+        change,
+        lambda: _edit(case, fill) if target not in lost else None,
     )
     suspicion = Suspicion(
         CODE, 0.96, {"rows_with_gaps": int(whole.sum()), "share": round(share, 4), "in_targets": target in lost}, (remedy,), certain=True,
@@ -166,6 +178,18 @@ def _lost_data(case: Case) -> Suspicion | None:
         return case.duel(suspicion, remedy, replace(case.setup, answers=judged))
 
     return replace(suspicion, probe=prove)
+
+
+def _edit(case: Case, fill: dict[int, Tensor]) -> Edit | None:
+    """Where the gaps are in the first input of the first network."""
+    first = next((node for node in case.view.tape.nodes if isinstance(node.call, Part)), None)
+    place = case.program.places.get("model")
+    given = tensors_of(first.args[:1]) if first is not None else []
+    if place is None or len(fill) != 1 or not given or getattr(given[0], "number", None) not in fill:
+        return None
+    (means,) = fill.values()
+    last = means.shape[-1] if means.dim() else 1
+    return source_numbers.fill_inputs(place, means.flatten().tolist()) if means.numel() == last else None
 
 
 def _means(values: Tensor, finite: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ CODE = "optim.budget"
 FALLING = 0.05  # of the fall before it, in the last third
 LONGER = (4, 16)  # times as long: the first tells, the second is tried where the first still falls and time is left
 AGAIN = 3.0  # updates of copies that have to be paid for each: three seeds
+COSTS = 0.1  # of skill that four times the time has to bring: nearly every program gains a little by it
 CHEAPER = 0.7  # of the gain of more time, that a change without cost need reach to be preferred
 FAR = 10.0  # a better rate so many times higher was the reason, if it brings most of it
 
@@ -58,7 +59,7 @@ def _proof(case: Case) -> Proof | None:
             break
         if best is not None and falling(best.after[0].losses) < FALLING:
             break
-        proof = case.duel(Suspicion(CODE, 1.0, {}, margin=margin(case)), _remedy(case, times))
+        proof = case.duel(Suspicion(CODE, 1.0, {}, margin=max(margin(case), COSTS)), _remedy(case, times))
         if (
             proof is not None
             and proof.gain is not None

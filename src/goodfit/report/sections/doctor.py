@@ -74,9 +74,10 @@ def examined(document: Mapping[str, Any]) -> Html:
         parts = [el("p", "The examination did not say what it looked at.")]
     losses = losses_of(document.get("examined"))
     if len(losses) > 1:
-        said_of = f"The script's own loss per update: {level(losses)}."
+        whose = "run" if (document.get("examined") or {}).get("run") else "script"
+        said_of = f"The {whose}'s own loss per update: {level(losses)}."
         chart = lines([("loss", losses)], description=said_of, across="Update", colours={"loss": SECOND})
-        parts.append(el("figure", el("figcaption", el("b", "The script's loss"), " as it ran"), chart, class_="chart"))
+        parts.append(el("figure", el("figcaption", el("b", f"The {whose}'s loss"), " as it ran"), chart, class_="chart"))
     return section("examined", "What was examined", *parts)
 
 
@@ -92,7 +93,7 @@ def fixed(document: Mapping[str, Any]) -> Html | None:
         columns.append(el("div", *column, el("pre", el("code", "\n".join(printed))) if printed else el("p", "It printed nothing.")))
     parts.append(el("div", *columns, class_="pair"))
     if made.get("failure"):
-        parts.append(note(el("b", "The fixed script failed."), f" {said(made['failure'])}", kind="warning"))
+        parts.append(note(el("b", "What was fixed failed."), f" {said(made['failure'])}", kind="warning"))
     left = items_of(made.get("left_out"))
     parts += [note(el("b", "Left out."), " ", " ".join(said(text) for text in left), kind="warning")] if left else []
     curves = [

@@ -7,6 +7,7 @@ from typing import Any
 from goodfit.report.markup import Html, code, el, facts, folded, join, section
 from goodfit.report.notation import clip, count, is_number, named, number, percent, value, words
 from goodfit.report.records import Records
+from goodfit.report.sections import doctor
 
 _RANK = {"error": 0, "warning": 1, "remark": 2}
 _NAMED = 12  # columns or rows named on the page; the records hold the first twenty
@@ -18,12 +19,32 @@ def findings(records: Records) -> Html:
         return section("findings", "Findings", el("p", records.absent("findings.json", "what the checks found")))
     found = ranked(records.findings)
     if not found:
-        return section("findings", "Findings", el("p", "The checks ran and found nothing wrong with the data."))
-    items = [el("li", _finding(item), class_=_severity(item)) for item in found]
+        return section("findings", "Findings", el("p", "The checks ran and found nothing wrong with the data."), *_examined(records))
+    items = [el("li", doctor.finding(item) if _proven(item) else _finding(item), class_=_severity(item)) for item in found]
     parts: list[Any] = [el("p", _counted(found), class_="quiet"), el("ol", *items[:_OPEN], class_="findings")]
     if len(items) > _OPEN:
         parts.append(folded(f"{count(len(items) - _OPEN, 'more finding')}", el("ol", *items[_OPEN:], class_="findings", start=_OPEN + 1)))
-    return section("findings", "Findings", *parts)
+    return section("findings", "Findings", *parts, *_examined(records))
+
+
+def _proven(item: dict[str, Any]) -> bool:
+    """Whether an experiment of the doctor's stands behind it."""
+    probe = item.get("probe")
+    return isinstance(probe, dict) and "showed" in probe
+
+
+def _examined(records: Records) -> list[Html]:
+    """What was seen of the training, in a line."""
+    seen = records.examination
+    if seen is None:
+        return []
+    signals = [_sentence(text) for text in doctor.items_of(seen.get("signals"))]
+    if not signals:
+        return [el("p", "Examined while it trained: nothing stood out.", class_="quiet")]
+    told = [text for name in ("looked_at", "not_seen") for text in doctor.sentences(seen, name)]
+    outcome = "" if seen.get("findings") else " No experiment confirmed a fault."
+    parts = [el("p", f"Examined after it was trained, since {' '.join(signals)}{outcome}", class_="quiet")]
+    return parts + ([folded("What was examined", el("ul", *(el("li", text) for text in told)))] if told else [])
 
 
 def ranked(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,68 @@
+"""Edits of the blocks that a network repeats, and of recurrent and attending layers, wherever in the file they are made."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from goodfit.doctor.source import Change, Edit, Source
+from goodfit.doctor.source_calls import added, argument, bracketed, named
+from goodfit.doctor.source_networks import class_of, forward_of
+
+RECURRENT = ("RNN", "LSTM", "GRU")  # their signature is *args: torch names no positions
+
+
+def add_shortcut(file: str, block: str, parts: int = 1) -> Edit | None:
+    """`return f(x)` -> `return x + f(x)` (or `x + f(x) / parts`) in the forward of a class of the file, with x as it came in. None unless forward takes one tensor and returns once."""
+    source = Source.read(file)
+    holder = None if source is None else class_of(source, block)
+    forward = None if holder is None else forward_of(holder)
+    if source is None or forward is None:
+        return None
+    given = forward.args
+    inside = [node for node in ast.walk(forward) if node is not forward]
+    returns = [node for node in inside if isinstance(node, ast.Return) and source.function_of(node) is forward]
+    if len(given.args) != 2 or given.posonlyargs or given.kwonlyargs or given.vararg or given.kwarg or len(returns) != 1:
+        return None
+    value, name = returns[0].value, given.args[1].arg
+    if value is None or isinstance(value, ast.Tuple):
+        return None
+    made = bracketed(source, value) + (f" / {parts}" if parts > 1 else "")
+    changes = [Change(*source.span(value), f"{name} + {made}")]
+    if any(isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store) for node in inside):
+        first = next((one for one in forward.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))), None)
+        if first is None or any(isinstance(node, ast.Name) and node.id == "shortcut" for node in inside):
+            return None
+        start = source.span(first)[0]
+        indent = source.text[source.line_start(start) : start]
+        if indent.strip():
+            return None  # the whole of forward stands in one line
+        changes = [
+            Change(start, start, f"shortcut = {name}{source.newline}{indent}"),
+            Change(*source.span(value), f"shortcut + {made}"),
+        ]
+    return source.edit(changes)
+
+
+def set_batch_first(file: str, kinds: Sequence[str], value: bool) -> Edit | None:
+    """`batch_first` of every layer of these kinds that the file makes: `nn.LSTM(8, 16)` -> `nn.LSTM(8, 16, batch_first=True)`. None where there is none, or one may be given it by position."""
+    source = Source.read(file)
+    if source is None:
+        return None
+    changes: list[Change] = []
+    for node in ast.walk(source.tree):
+        kind = next((kind for kind in kinds if isinstance(node, ast.Call) and named(source, node, (f"torch.nn.{kind}",))), None)
+        if kind is None or not isinstance(node, ast.Call):
+            continue
+        made = _batch_first(source, node, kind, str(value))
+        if made is None:
+            return None
+        changes += made
+    return source.edit(changes) if changes else None
+
+
+def _batch_first(source: Source, call: ast.Call, kind: str, value: str) -> list[Change] | None:
+    if kind not in RECURRENT or any(word.arg == "batch_first" for word in call.keywords):
+        return argument(source, call, f"torch.nn.{kind}", "batch_first", value)
+    starred = any(isinstance(given, ast.Starred) for given in call.args) or any(word.arg is None for word in call.keywords)
+    return None if starred or len(call.args) > 3 else added(source, call, f"batch_first={value}")
