@@ -18,6 +18,7 @@ from torch import nn
 _BOUND = {"build", "quantize"}
 # What a copy for experiments never uses: the training of Keras' own loop.
 _TRAINING = {"optimizer", "history", "train_function", "test_function", "predict_function"}
+_STATISTICS = ("/moving_mean", "/moving_variance")
 
 
 class KerasNetwork(nn.Module):
@@ -32,9 +33,18 @@ class KerasNetwork(nn.Module):
         told = {"training": self.training} if getattr(self.layer, "_call_has_training_arg", False) else {}
         return self.layer(*args, **kwargs, **told)
 
+    def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
+        """Without what Keras keeps in parameters too and is no weight: the states of its draws, and the running statistics of norms."""
+        for name, weight in super().named_parameters(*args, **kwargs):
+            if weight.is_floating_point() and not name.endswith(_STATISTICS):
+                yield name, weight
+
     def __deepcopy__(self, memo: dict[int, Any]) -> KerasNetwork:
         made = type(self).__new__(type(self))
         memo[id(self)] = made
+        memo |= {
+            id(module): module for name, module in list(sys.modules.items()) if name.startswith("keras.")
+        }  # Keras' draws hold its backend
         with _copied_by_parts(type(self.layer)):
             made.__dict__ = {name: copy.deepcopy(value, memo) for name, value in vars(self).items()}
         return made
