@@ -248,8 +248,6 @@ def is_bad(case: Case) -> bool:
     if level is None:
         stands = len(outcome.losses) > 1 and outcome.losses[-1] > 0.9 * outcome.losses[0]
         return stands or (case.setup is case.first and case.practice is not None)
-    if case.setup.answers is not None and case.setup.answers.weights is not None and case.setup is not case.first:
-        return level < POOR  # each class counts the same now, which the references were not taught
     slack = GOOD
     if case.setup is not case.first:
         slack, begun = MENDED, case.level([case.outcome(case.first)])

@@ -127,7 +127,7 @@ def _probe(case: Case) -> Proof | None:
         value, error = apart(before[-1], after[-1], judged)
         each.append(value)
         errors.append(error)
-        if not each[-1] >= MARGIN:
+        if not each[-1] >= (MARGIN if len(each) == 1 else 0.0):  # the first seed acquits; of all the mean is asked
             return None
     value = statistics.fmean(each)
     spread = statistics.stdev(each) / math.sqrt(len(each)) if len(each) > 1 else 0.0

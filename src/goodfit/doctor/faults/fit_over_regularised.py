@@ -144,6 +144,13 @@ def most_dropped(case: Case) -> float:
         for part in net.modules()
         if isinstance(part, nn.RNNBase | nn.MultiheadAttention)
     ]
+    # Kinds of dropout with masks of their own call no function that could be listened to.
+    inside += [
+        float(part.p)
+        for net in case.program.networks
+        for part in net.modules()
+        if isinstance(part, nn.modules.dropout._DropoutNd) and not type(part).__module__.startswith("torch.")
+    ]
     copies = Copies(case.program.networks, case.program.loose)
     copies.set_modes(case.view.tape, True)
     with torch.random.fork_rng(devices=[]), torch.no_grad(), _Dropped() as seen:
