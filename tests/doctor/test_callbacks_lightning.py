@@ -57,7 +57,7 @@ def rings_of(package: Any) -> Any:
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
             if not self.automatic_optimization:
-                return torch.optim.SGD(self.parameters(), lr=0.1)
+                return torch.optim.SGD(self.parameters(), lr=self.rate)
             return torch.optim.Adam(self.parameters(), lr=self.rate)  # the rate
 
     return Rings
@@ -101,9 +101,9 @@ def test_a_healthy_training_is_as_without_and_hears_nothing(options: dict[str, A
     [
         ({"rate": 3.0}, "optim.rate-high"),
         ({"rate": 1e-6}, "optim.rate-low"),
-        ({"manual": True}, "loop.zero-grad"),
+        ({"manual": True, "rate": 0.1}, "loop.zero-grad"),
         ({"numbers": True}, "data.targets-unscaled"),
-        ({"softmax": True, "rate": 1e-3}, "head.activation"),
+        ({"softmax": True, "rate": 5e-4}, "head.activation"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )

@@ -90,7 +90,7 @@ def test_a_healthy_training_is_as_without_and_hears_nothing(
         ({}, {"rate": 3.0}, "optim.rate-high"),
         ({}, {"rate": 1e-6}, "optim.rate-low"),
         ({"numbers": True}, {}, "data.targets-unscaled"),
-        ({"softmax": True}, {"rate": 1e-3}, "head.activation"),
+        ({"softmax": True}, {"rate": 2e-3}, "head.activation"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )

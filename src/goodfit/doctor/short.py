@@ -5,6 +5,7 @@ A `Setup` holds all that a change may touch; `run` trains one copy and scores it
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -156,8 +157,9 @@ def run(
                         if setup.clip is not None:
                             torch.nn.utils.clip_grad_norm_([w for w in copies.parameters() if w.grad is not None], setup.clip)
                         _rates(optimizers[event.optimizer], courses[event.optimizer], setup, done)
-                        step = optimizers[event.optimizer].step
-                        step(_again(view, setup, copies, optimizers[event.optimizer], rows)) if event.closure else step()  # type: ignore[arg-type]
+                        optimizer = optimizers[event.optimizer]
+                        again = _again(view, setup, copies, optimizer, rows) if event.closure and _asks_again(optimizer) else None
+                        optimizer.step() if again is None else optimizer.step(again)  # type: ignore[arg-type]
             losses.append((total if total is not None else torch.tensor(float("nan"))) / view.per_update)
             done += 1
             if done % LOOK_EVERY == 0 and not bool(torch.isfinite(losses[-1])):
@@ -173,6 +175,12 @@ def run(
     return Outcome(
         setup, seed, values, held, trained, held_loss, trained_loss, finite, done, time.monotonic() - begun, copies if keep else None
     )  # fmt: skip
+
+
+def _asks_again(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a step cannot be made without a closure. Frameworks hand one to every optimiser, and what it did the first time stands among the events."""
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def _again(view: Supervised, setup: Setup, copies: Copies, optimizer: torch.optim.Optimizer, rows: Tensor) -> Callable[[], Tensor]:
