@@ -66,3 +66,22 @@ def test_what_is_wrong_with_one_of_them_is_found(fault: str, code: str) -> None:
     finding = examined.findings[0]
     assert finding.probe is not None
     assert len(finding.probe["each"]) == 3
+
+
+def test_a_loss_without_a_floor_is_no_measure() -> None:
+    """The loss of a policy has the sign of its advantage: a higher rate makes it lower on what was recorded, and nothing better."""
+
+    def run() -> None:
+        policy = nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, 4))
+        optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
+        worth = torch.randn(3, 4)
+        for _ in range(120):
+            which = torch.randint(0, 3, (32,))
+            chosen = torch.distributions.Categorical(logits=policy(nn.functional.one_hot(which, 3).float()))
+            action = chosen.sample()
+            advantage = worth[which, action] - worth.mean(1)[which]
+            optimizer.zero_grad()
+            (-(chosen.log_prob(action) * advantage).mean()).backward()
+            optimizer.step()
+
+    assert examine_program(record(run), seconds=20).verdict == "healthy"

@@ -246,6 +246,8 @@ def is_bad(case: Case) -> bool:
         return True
     level = case.final if case.setup is case.first else case.level([outcome])
     if level is None:
+        if any(loss < 0 for loss in outcome.losses):
+            return False  # a loss without a floor, as of a policy's advantage, is no distance from anything: a lower one need not be better
         stands = len(outcome.losses) > 1 and outcome.losses[-1] > 0.9 * outcome.losses[0]
         return stands or (case.setup is case.first and case.practice is not None)
     slack = GOOD

@@ -150,6 +150,22 @@ def contradicted(view: Supervised) -> float:
     return float((counts > 1).double().mean())
 
 
+def told_otherwise(view: Supervised) -> float:
+    """The share of judged rows whose very inputs were taught, and never with the target by which they are judged; 0 where hardly any were taught."""
+    assert view.pool is not None
+    assert view.meeting is not None
+    if view.carved or not view.inputs():
+        return 0.0
+    inputs, targets = keys(view.pool.whole(view.inputs()[0])), keys(view.pool.whole(view.meeting.target))
+    taught: dict[float, set[float]] = {}
+    for row in view.trained.tolist():
+        taught.setdefault(float(inputs[row]), set()).add(float(targets[row]))
+    known = [row for row in view.held.tolist() if float(inputs[row]) in taught]
+    if len(known) < FEWEST:
+        return 0.0
+    return sum(float(targets[row]) not in taught[float(inputs[row])] for row in known) / len(known)
+
+
 def complete(case: Case) -> bool:
     """Whether all rows that the program trains on are likely to have been seen: they came again, or every update was recorded."""
     view = case.view

@@ -21,7 +21,16 @@ from torch import Tensor
 from goodfit.doctor.case import MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
 from goodfit.doctor.faults.data_imbalance import codes
 from goodfit.doctor.faults.data_shift import NEVER_TAUGHT, never_taught
-from goodfit.doctor.pairing import Pairing, complete, contradicted, judged_alone, learned_alone, nothing_found, other_pairings
+from goodfit.doctor.pairing import (
+    Pairing,
+    complete,
+    contradicted,
+    judged_alone,
+    learned_alone,
+    nothing_found,
+    other_pairings,
+    told_otherwise,
+)
 from goodfit.doctor.program import Backward, Part, Tape, Value, tensors_of
 from goodfit.doctor.replay import run_tape
 from goodfit.doctor.rows import Slot
@@ -284,9 +293,18 @@ def broken(case: Case) -> Suspicion | None:
             probe=lambda one: _taught(one, pairing, Remedy(words, lambda setup: setup), MARGIN),
             would_have="nothing learned from another pairing either", message=MESSAGE + f"with {pairing.words} they can be learned.",
         )  # fmt: skip
-    if intact:
+    other = told_otherwise(view) if intact else 1.0
+    if other < CONTRADICTED:
         return None
     alone = judged_alone(case)
+    if alone is not None and intact:
+        return Suspicion(
+            CODE, 0.9, {"inputs_judged_by_targets_that_were_not_taught": round(other, 3), "skill_from_judged_rows": round(alone.skill, 3)}, certain=True, always=True,
+            probe=lambda one: _from_judged(one, alone), would_have="nothing learned from the judged rows either",
+            message=MESSAGE + "the same inputs are taught with other targets than they are judged by.",
+        )  # fmt: skip
+    if intact:
+        return None
     if alone is not None:
         return Suspicion(
             CODE, 0.9, {"skill_from_training_rows": round(case.references.best, 3), "skill_from_judged_rows": round(alone.skill, 3)}, certain=True, always=True,
