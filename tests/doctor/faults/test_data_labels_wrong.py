@@ -181,11 +181,11 @@ def test_judged_rows_of_another_kind_are_no_other_pairing() -> None:
 
 def test_inputs_that_are_taught_by_one_rule_and_judged_by_another() -> None:
     generator = torch.Generator().manual_seed(3)
-    known = torch.randint(-4, 5, (120, 2), generator=generator).float() + 0.5
+    known = torch.randn(400, 2, generator=generator)
     x, held = (known[torch.randint(0, len(known), (count,), generator=generator)] for count in (600, 300))
 
     def third(rows: torch.Tensor, column: int) -> torch.Tensor:
-        return torch.bucketize(rows[:, column].contiguous(), torch.tensor([-1.0, 2.0]))
+        return torch.bucketize(rows[:, column].contiguous(), torch.tensor([-0.4, 0.4]))
 
     suspicion, proof = examined(suspect, made(net(2, 3), x, third(x, 0), epochs=10, judged=(held, third(held, 1))))
     assert suspicion is not None
