@@ -63,7 +63,7 @@ def test_what_is_no_file(folder: Path, capfd: pytest.CaptureFixture[str]) -> Non
     (folder / "code").mkdir()
     assert "it is a folder: name the file in it that trains" in refused(folder, capfd, "code")
     (folder / "code" / "run.json").write_text("{}")
-    assert "is the folder of a run" in refused(folder, capfd, "code")
+    assert "was stopped before it began to train" in refused(folder, capfd, "code")
     os.mkfifo(folder / "pipe")
     assert "it is no regular file" in refused(folder, capfd, "pipe")
     (folder / "book.ipynb").write_text('{"cells": []}')
