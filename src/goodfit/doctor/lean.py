@@ -54,6 +54,7 @@ class Lean:
         """`torch.autograd.backward`."""
         recorder = self._recorder
         recorder.end_evaluation()
+        recorder.lighten()
         recorder.tracer.off += 1
         try:
             original(*args, **kwargs)

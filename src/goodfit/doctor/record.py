@@ -75,7 +75,7 @@ class Recorder:
         self.places = Places(root)
         self.live = False
         self.thread = get_ident()
-        self.lean = False
+        self.lean = self._light = False
         self.updates = 0
         self.budget = Budget()
         self.evaluations = Evaluations(self.budget, keep_bytes // 4)
@@ -492,6 +492,12 @@ class Recorder:
         self._wanted = False
         self._pop()
         self.tracer.forget()
+
+    def lighten(self) -> None:
+        """Closes the doors that are not needed when it is lean, once no step is going on."""
+        if not self._light and not self._steps:
+            self._light = True
+            instruments.lighten(self, self._patches)
 
     def _with_closure(self, step: _Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
