@@ -19,6 +19,7 @@ LATE = 0.5  # of the updates that were only counted, from where they are taken t
 REGULAR = 0.8  # the share of backward passes that must be alike for one tape to stand for all; the rest are warm-ups and last batches
 HELD_SHARE = 0.25  # of the rows, where the program itself held none back: enough to tell 5 points apart with 500 rows
 FEWEST_HELD = 30  # rows held back; fewer say nothing
+SEEN = 0.5  # share of an evaluation's rows that were trained on, from where it is not one of rows held back
 TRAINING_SCORE = 0.6  # share of the training rows, from where their evaluation is a training score and no test
 MOST_HELD = 1024  # rows scored: the standard error of an accuracy is at most 1.6 points
 
@@ -73,6 +74,14 @@ class Supervised:
     @property
     def batch_size(self) -> int:
         return len(self.batches[0])
+
+    @property
+    def scored_size(self) -> int:
+        """Rows that the program's own last evaluation of rows held back hands to the network at once; 0 where it has none."""
+        for evaluated in () if self.carved else reversed(self.evaluated):
+            if evaluated.rows is not None and evaluated.seen < SEEN:
+                return max(len(rows) for _, rows in evaluated.parts)
+        return 0
 
     def data(self, rows: Tensor) -> list[Tensor]:
         """The data of the tape with these rows."""
@@ -237,7 +246,7 @@ def _evaluated(program: Program, tape: Tape, meeting: Meeting | None, pool: Pool
         known = torch.cat([known, torch.zeros(len(pool) - len(known), dtype=torch.bool)])
         seen = float(known[numbers].float().mean())
         found.append(Evaluated(numbers, seen, mode, evaluation.after, count, tuple(zip(places, rows, strict=True))))
-        if seen < 0.5:
+        if seen < SEEN:
             held.append(numbers[~known[numbers]])
             overlap = max(overlap, int(known[numbers.unique()].sum()))
     return found, torch.unique(torch.cat(held)) if held else torch.empty(0, dtype=torch.int64), overlap
