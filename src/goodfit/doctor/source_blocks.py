@@ -44,6 +44,30 @@ def add_shortcut(file: str, block: str, parts: int = 1) -> Edit | None:
     return source.edit(changes)
 
 
+def add_loop_shortcuts(file: str, owner: str) -> Edit | None:
+    """`for layer in self.layers: x = relu(layer(x))` -> `x = x + relu(layer(x))` in the forward of a class of the file. None where it has no such loop, or several."""
+    source = Source.read(file)
+    holder = None if source is None else class_of(source, owner)
+    forward = None if holder is None else forward_of(holder)
+    if source is None or forward is None:
+        return None
+    changes: list[Change] = []
+    for loop in ast.walk(forward):
+        if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name):
+            continue
+        for statement in loop.body:
+            if not isinstance(statement, ast.Assign) or len(statement.targets) != 1 or not isinstance(target := statement.targets[0], ast.Name):
+                continue
+            called = [
+                node
+                for node in ast.walk(statement.value)
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == loop.target.id and len(node.args) == 1
+            ]
+            if len(called) == 1 and isinstance(given := called[0].args[0], ast.Name) and given.id == target.id:
+                changes.append(Change(*source.span(statement.value), f"{target.id} + {bracketed(source, statement.value)}"))
+    return source.edit(changes) if len(changes) == 1 else None
+
+
 def set_batch_first(file: str, kinds: Sequence[str], value: bool) -> Edit | None:
     """`batch_first` of every layer of these kinds that the file makes: `nn.LSTM(8, 16)` -> `nn.LSTM(8, 16, batch_first=True)`. None where there is none, or one may be given it by position."""
     source = Source.read(file)
