@@ -114,7 +114,7 @@ def _networks(recorder: Recorder, patches: Patches) -> None:
     def called(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         if tracer.off or get_ident() != thread or not recorder.live:
             return call(module, *args, **kwargs)
-        if recorder.lean and module.training and torch.is_grad_enabled():  # an update's: the shortest way
+        if recorder.lean and module.training and torch.is_grad_enabled() and not tracer.unusual(args):  # an update's: the shortest way
             recorder.end_evaluation()
             tracer.off += 1
             try:

@@ -200,7 +200,7 @@ class Recorder:
 
     def called(self, original: Callable[..., Any], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A module's call, which no other network's call encloses."""
-        if self.lean and not self.rest.listens(module):
+        if self.lean and not self.rest.listens(module, args):
             return self.rest.called(original, module, args, kwargs)
         if transformed():
             self.drafts.note("torch.func", self.places.here())
@@ -348,6 +348,8 @@ class Recorder:
         for call in ancestors(root.calls):
             if call.taste is not None:
                 call.taste.used = True
+                if call.training and call.grad:
+                    self.tracer.taught(call.rows)
             passed.unseen = passed.unseen or any(isinstance(leaf, Cell) and leaf.unseen for leaf in call.leaves())
         for call in graded(root):
             if call.module is not None:
