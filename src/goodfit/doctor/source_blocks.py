@@ -56,7 +56,11 @@ def add_loop_shortcuts(file: str, owner: str) -> Edit | None:
         if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name):
             continue
         for statement in loop.body:
-            if not isinstance(statement, ast.Assign) or len(statement.targets) != 1 or not isinstance(target := statement.targets[0], ast.Name):
+            if (
+                not isinstance(statement, ast.Assign)
+                or len(statement.targets) != 1
+                or not isinstance(target := statement.targets[0], ast.Name)
+            ):
                 continue
             called = [
                 node
@@ -96,11 +100,14 @@ def use_unused(file: str, owner: str) -> Edit | None:
         fed = [
             node.args[0]
             for node in ast.walk(forward)
-            if isinstance(node, ast.Call) and dotted(node.func).startswith("self.") and len(node.args) == 1 and isinstance(node.args[0], ast.Name)
+            if isinstance(node, ast.Call)
+            and dotted(node.func).startswith("self.")
+            and len(node.args) == 1
+            and isinstance(node.args[0], ast.Name)
         ]
         fed = sorted((one for one in fed if isinstance(one, ast.Name) and one.id in arguments), key=source.span)
         if len(fed) == 2 and fed[0].id == fed[1].id:
-            twice = [fed[0] if arguments.index(unread[0]) < arguments.index(fed[0].id) else fed[1]]  # type: ignore[list-item]
+            twice = [fed[0] if arguments.index(unread[0]) < arguments.index(fed[0].id) else fed[1]]
     return source.edit([Change(*source.span(twice[0]), unread[0])]) if len(twice) == 1 else None
 
 

@@ -93,6 +93,26 @@ def insert_norms(file: str, owner: str = "Sequential") -> Edit | None:
     return source.edit(changes)
 
 
+def group_norms(file: str, groups: int) -> Edit | None:
+    """`nn.BatchNorm2d(c)` -> `nn.GroupNorm(groups, c)` wherever the file makes one; of `nn.BatchNorm1d(c)`, whose rows may have no places, one group."""
+    source = Source.read(file)
+    changes: list[Change] = []
+    for call in [] if source is None else [node for node in ast.walk(source.tree) if isinstance(node, ast.Call)]:
+        kind = next(
+            (one for one in NORMS if one.startswith("Batch") and source is not None and named(source, call, (f"torch.nn.{one}",))), ""
+        )
+        if not kind or source is None:
+            continue
+        width = _width(call, 0)
+        if width is None:
+            return None
+        kept = [f"{word.arg}={source.code(word.value)}" for word in call.keywords if word.arg in ("eps", "affine")]
+        norm, imports = source.spelled("torch.nn.GroupNorm", call.func)
+        given = ", ".join([str(1 if kind == "BatchNorm1d" else groups), source.code(width), *kept])
+        changes += [Change(*source.span(call), f"{norm}({given})"), *imports]
+    return source.edit(list(dict.fromkeys(changes))) if source is not None and changes else None
+
+
 def insert_hidden(file: str, units: int, owner: str = "Sequential") -> Edit | None:
     """The only layer, `nn.Linear(a, b)`, as `nn.Sequential(nn.Linear(a, units), nn.ReLU(), nn.Linear(units, b))`."""
     source = Source.read(file)

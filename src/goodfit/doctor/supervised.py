@@ -267,6 +267,8 @@ def _matched(one: Tape, tape: Tape, meeting: Meeting | None, pool: Pool) -> tupl
     seen = [node for node in one.nodes if isinstance(node.call, Part)]
     if [node.call for node in calls] != [node.call for node in seen][: len(calls)]:
         return None
+    if len(seen) > len(calls) and _generates(one):
+        return None
     places: dict[int, Tensor] = {}
     taken: set[int] = set()
     for ours, theirs in zip(calls, seen, strict=False):
@@ -291,6 +293,19 @@ def _matched(one: Tape, tape: Tape, meeting: Meeting | None, pool: Pool) -> tupl
     if any(number not in places for number in pool.slots):
         return None
     return {number: places[number] for number in pool.slots}, size
+
+
+def _generates(tape: Tape) -> bool:
+    """Whether what a network answers goes into its own next call, as where text or pictures are drawn: nothing is judged there."""
+    came: list[set[Part]] = []  # the networks whose answers are in what a node gives
+    for node in tape.nodes:
+        inside = {part for leaf in tensors_of((node.args, dict(node.kwargs))) if isinstance(leaf, Value) for part in came[leaf.node]}
+        if isinstance(node.call, Part):
+            if node.call in inside:
+                return True
+            inside.add(node.call)
+        came.append(inside)
+    return False
 
 
 def _modes(program: Program, tapes: Sequence[Tape]) -> list[bool]:

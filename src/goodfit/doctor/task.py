@@ -41,7 +41,9 @@ NUMERIC = frozenset(
     {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "sub", "rsub", "__rsub__"}
 )  # an answer is as good as it is near
 LOGS = frozenset({"log", "logsigmoid"})
-KEEPING = frozenset({"add", "__add__", "__radd__", "clamp", "clamp_min", "clip"})  # what is put around the argument of a logarithm, or around it
+KEEPING = frozenset(
+    {"add", "__add__", "__radd__", "clamp", "clamp_min", "clip"}
+)  # what is put around the argument of a logarithm, or around it
 THRESHOLDS = {
     "binary_cross_entropy_with_logits": 0.0,
     "multilabel_soft_margin_loss": 0.0,
@@ -93,7 +95,7 @@ def _behind_logs(answer: Value, tape: Tape) -> Value:
     """What a loss written by hand takes the logarithm of, as in target * log(p): the answer itself."""
     behind = answer
     while not behind.path and tape.nodes[behind.node].name in LOGS | KEEPING:
-        came = [leaf for leaf in tensors_of((tape.nodes[behind.node].args, dict(tape.nodes[behind.node].kwargs)))]
+        came = list(tensors_of((tape.nodes[behind.node].args, dict(tape.nodes[behind.node].kwargs))))
         if len(came) != 1 or not isinstance(came[0], Value):
             return answer
         answer = came[0] if tape.nodes[behind.node].name in LOGS else answer

@@ -135,9 +135,7 @@ def _remedies(case: Case, chain: list[Layer], plain: list[Layer]) -> list[Remedy
             Remedy(
                 "Put a norm behind every hidden layer, and add to each that keeps the shape what goes into it.",
                 _with(normalised(hidden), "norms and shortcuts", shortcut(alike)),
-                lambda: (
-                    together([source_layers.insert_norms(file, kind), source_blocks.add_loop_shortcuts(file, kind)]) if file else None
-                ),
+                lambda: together([source_layers.insert_norms(file, kind), source_blocks.add_loop_shortcuts(file, kind)]) if file else None,
             )
         )
     if any(call.hidden and call.name in SQUASHING for call in calls(case)):

@@ -79,9 +79,9 @@ def _uncleared(program: Program) -> tuple[int, int, set[int]]:
                 kept.add(event.optimizer)
             case Zero(optimizer=None):
                 kept.clear()
-            case Zero():
-                mine = owned[event.optimizer]
-                kept = {number for number in kept if number != event.optimizer and mine.isdisjoint(owned[number])}
+            case Zero(optimizer=int(cleared)):
+                mine = owned[cleared]
+                kept = {number for number in kept if number != cleared and mine.isdisjoint(owned[number])}
             case Backward():
                 followed += bool(updated)
                 if kept and event.inherited:
