@@ -4,7 +4,8 @@
 
 - `id`; `kind`: `faulty` (in `programs/<id>/`, with its repaired twin), `healthy` or `trap` (in `healthy/<id>.py`; a trap has something odd about it that does no
   harm, said in `why`).
-- `codes`: one list per fault, of the codes that each name it rightly. `half`: `tune` (to look at while the doctor is made) or `report` (to look at afterwards).
+- `codes`: one list per fault, of the codes that each name it rightly. `half`: `tune` (to look at while the doctor is made) or `report`: written by others, who knew the codes
+  and not the doctor, and looked at by nobody who works on it before its figures stand. Once looked at, a program belongs to `tune`, and new ones are written.
 - `score`: `pattern`, a regular expression for the program's last line; `kind`, `accuracy`, `r2` or `loss`; `sign`, -1 where lower is better;
   `rows`, how many were held back, where the noise is binomial.
 - `margin`: how much better the twin must score than the faulty one. None where the fault makes the score look better than it is: then the
@@ -163,11 +164,6 @@ def _entry(row: dict[str, Any]) -> Entry:
         least=row.get("least"),
         why=row.get("why", ""),
     )
-
-
-def half_of(name: str) -> str:
-    """The half that a program belongs to: a function of its id alone, so that nobody chooses."""
-    return HALVES[int(hashlib.sha256(name.encode()).hexdigest(), 16) % 2]
 
 
 def fingerprint(path: Path) -> str:
