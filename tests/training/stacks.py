@@ -49,7 +49,7 @@ class Rows:
 
 @dataclass
 class Case:
-    """K networks, each with its rows, settings and seed. make(k): the network of member k."""
+    """K networks, each with its rows, settings and seed. make(k): the network of member k. scored: whether the best weights are kept, else the last."""
 
     make: Callable[[int], nn.Module]
     rows: list[Rows]
@@ -60,6 +60,7 @@ class Case:
     ema: list[float | None] = field(default_factory=list)
     patience: int | None = None
     plan: dict[str, Any] = field(default_factory=dict)
+    scored: bool = True
 
     def __post_init__(self) -> None:
         K = len(self.rows)
@@ -105,12 +106,12 @@ class Case:
 
     def train_alone(self, k: int) -> State:
         state = self.alone(k)
-        list(fit(state, self.rows[k], self.tasks[k], self.plans()[k], self.settings[k], self._score(k)))
+        list(fit(state, self.rows[k], self.tasks[k], self.plans()[k], self.settings[k], self._score(k) if self.scored else None))
         return state
 
     def train_stacked(self) -> StackState:
         state = self.stacked()
-        list(fit_stacked(state, self.batches(), self.plans(), self.evaluate))
+        list(fit_stacked(state, self.batches(), self.plans(), self.evaluate if self.scored else None))
         return state
 
     def evaluate(self, stack: Stack, members: Sequence[int]) -> list[dict[str, float]]:

@@ -6,6 +6,7 @@ K members, n elements of one member's tensor.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,9 +45,13 @@ class Draws:
 
     def dropout(self, x: Tensor, p: float) -> Tensor:
         """What `nn.dropout.dropout` does with the batched x of one member."""
-        assert self.level is not None
-        found: Tensor = self.level.lowered(lambda stacked: self.dropped(stacked, [p] * len(self.generators)), x)
+        found: Tensor = self.lowered(lambda stacked: self.dropped(stacked, [p] * len(self.generators)), x)
         return found
+
+    def lowered(self, function: Callable[..., Any], *tensors: Tensor) -> Any:
+        """See `nn.mapped.Level.lowered`."""
+        assert self.level is not None
+        return self.level.lowered(function, *tensors)
 
     def dropped(self, x: Tensor, p: Sequence[float]) -> Tensor:
         """x [K, ...] with the cheap masks of `nn.dropout`, each member's with its own probability."""
@@ -76,7 +81,8 @@ class Draws:
         self._seeded()
         self._exact()
         shape = (*x.shape[:3], *(1 for _ in x.shape[3:])) if feature else x.shape
-        mask = torch.ones(shape, dtype=x.dtype, device=x.device)
+        # Laid out as x is: torch draws in the order of memory.
+        mask = torch.ones(shape, dtype=x.dtype, device=x.device) if feature else torch.ones_like(x)
         for member, rate in enumerate(p):
             if rate == 1.0:
                 mask[member].zero_()

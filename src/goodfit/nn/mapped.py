@@ -64,9 +64,11 @@ class Level:
 
 
 class Drawing(Protocol):
-    """Draws for all members of the stack that runs."""
+    """What the stack that runs does for all its members: draws, and functions of the [K, ...] behind batched tensors."""
 
     def dropout(self, x: Tensor, p: float) -> Tensor: ...
+
+    def lowered(self, function: Callable[..., Any], *tensors: Tensor) -> Any: ...
 
 
 # The draws of the stack that runs in this thread, for layers that draw; None where no stack runs.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from goodfit.base.errors import StackError
 from goodfit.nn.draws import Draws
 from goodfit.nn.mapped import DRAWS, Level
 from goodfit.nn.stacked import LEFT_ALONE, Part, part_of
+from goodfit.nn.stacked_functions import StackedFunctions, attention
 from goodfit.nn.stacked_recurrent import covered, recurrent
 from goodfit.optim.groups import place
 from goodfit.optim.stacked import Column
@@ -59,6 +60,7 @@ class Stack:
         self._template, self._values, self._shared = template, values, shared
         self._parts = _lowered(template, self)
         self._slots = _slots(template)
+        self._functions = any(isinstance(module, nn.MultiheadAttention) for module in template.modules())
         self._rates = values.rates  # of all that the stack began with
         self.level: Level | None = None
         self.weights: list[Tensor] = []
@@ -139,6 +141,28 @@ class Stack:
 
         Raises StackError where the network does what cannot be computed for all members at once.
         """
+        try:
+            return self._run(inputs, shared)
+        except StackError as error:
+            if self._functions or not isinstance(error.__cause__, RuntimeError) or "random operation" not in str(error.__cause__):
+                raise
+        self._functions = True  # something draws: torch's functional dropout, perhaps
+        return self._run(inputs, shared)
+
+    def why_not(self, inputs: Mapping[str, Tensor]) -> str:
+        """Why these networks cannot be run stacked on such inputs ([K, B, ...]), as a sentence; empty where they can. Leaves buffers as they were."""
+        with self.only(list(range(len(self)))) as stack, torch.no_grad():
+            before = {name: tensor.clone() for name, tensor in stack.buffers.items()}
+            try:
+                stack.draws.begin(lambda: [0] * len(stack))
+                stack(inputs)
+            except StackError as error:
+                return error.message
+            finally:
+                stack.buffers.update(before)
+        return ""
+
+    def _run(self, inputs: Mapping[str, Tensor], shared: bool) -> Tensor:
         token = DRAWS.set(self.draws)
         placed: list[tuple[dict[str, Any], str, Any]] = []
         try:
@@ -149,7 +173,8 @@ class Stack:
                 for where, local, name in self._slots:
                     placed.append((where, local, where[local]))
                     where[local] = inside[name]
-                out = self._template(**{name: tensor if shared else level.inside(tensor) for name, tensor in inputs.items()})
+                with StackedFunctions(self.draws) if self._functions else nullcontext():
+                    out = self._template(**{name: tensor if shared else level.inside(tensor) for name, tensor in inputs.items()})
                 if not isinstance(out, Tensor):
                     raise StackError(f"a network in a stack gives one tensor; this one gives a {type(out).__name__}; train it by itself")
                 self._changed(inside, level)
@@ -250,6 +275,9 @@ def _lowered(template: nn.Module, stack: Stack) -> list[Part]:
             found.append(part)
             module.forward = _recurrent_forward(part, stack)
             return
+        if type(module).forward is nn.MultiheadAttention.forward:
+            module.forward = _attention_forward(module, stack)
+            return
         part_here = None if isinstance(module, LEFT_ALONE) else part_of(module, path)
         if part_here is not None:
             found.extend(_all(part_here))
@@ -275,6 +303,14 @@ def _forward(part: Part, stack: Stack) -> Callable[..., Tensor]:
         assert stack.level is not None
         found: Tensor = stack.level.lowered(part, input)
         return found
+
+    return forward
+
+
+def _attention_forward(layer: nn.Module, stack: Stack) -> Callable[..., Any]:
+    def forward(*args: Any, **settings: Any) -> Any:
+        assert isinstance(layer, nn.MultiheadAttention)
+        return attention(layer, stack.draws, *args, **settings)
 
     return forward
 
