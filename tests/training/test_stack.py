@@ -163,11 +163,12 @@ def test_a_checkpoint_of_another_stack_is_refused() -> None:
 
 
 def test_plateaus_of_each_member() -> None:
-    optim = OptimPart(lr=0.3, schedule="plateau", plateau_patience=1)
-    case = _case(optim=[optim] * 3, epochs=[12] * 3)
+    optim = OptimPart(lr=1.0, schedule="plateau", plateau_patience=1)
+    make = made(lambda: MLP(5, [], CLASSES, width=8, depth=1, activation="tanh"))
+    case = _case(make=make, optim=[optim] * 3, epochs=[10] * 3)
     networks = [case.make(k) for k in range(3)]
     state = StackState.of(
-        networks, [build(network, optim, lr=0.3) for network in networks], case.tasks, seeds=[100, 101, 102],
+        networks, [build(network, optim, lr=1.0) for network in networks], case.tasks, seeds=[100, 101, 102],
         stoppers=[Stopper(False, None) for _ in range(3)], plateaus=[Plateau(optim, maximise=False) for _ in range(3)], averages=case.ema,
         settings=case.settings,
     )  # fmt: skip
@@ -197,7 +198,7 @@ class Items(nn.Module):
     [
         (lambda x: x * 2 if x.sum() > 0 else x, "decides by the numbers it sees"),
         (lambda x: x * x.max().item(), "decides by the numbers it sees"),
-        (lambda x: x + torch.rand(3), "draws random numbers outside of dropout"),
+        (lambda x: x + torch.randint(3, (3,)), "draws random numbers in a way that"),
         (lambda x: (x, x), "gives one tensor; this one gives a tuple"),
     ],
 )

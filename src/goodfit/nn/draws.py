@@ -37,6 +37,18 @@ class Draws:
         self._ahead = self._taken if self._only_words else 0  # as many words as were taken before: one call for all layers of a member
         self._buffer, self._begin, self._taken, self._only_words = _NOTHING, 0, 0, True
 
+    def again(self) -> None:
+        """The same update from its start."""
+        if self._seeds is None:
+            drawn = list(self._drawn_from)
+            self.begin(lambda: drawn)
+
+    def each(self, draw: Callable[[torch.Generator, int], Tensor]) -> Tensor:
+        """[K, ...] of what each member draws: draw(its generator, its place)."""
+        self._seeded()
+        self._exact()
+        return torch.stack([draw(generator, member) for member, generator in enumerate(self.generators)])
+
     def keep(self, indices: Sequence[int]) -> Draws:
         """Draws of these members alone, with the same generators."""
         kept = Draws(0, torch.device("cpu"))

@@ -17,10 +17,14 @@ from goodfit.base.errors import InputError
 from goodfit.nn.attend import attend_stacked
 from goodfit.nn.draws import Draws
 
+_DRAWN = (torch.rand, torch.randn)
+_CHANCES = (torch.bernoulli, Tensor.bernoulli)
+_LIKE: dict[Callable[..., Any], Callable[..., Tensor]] = {torch.rand_like: torch.rand, torch.randn_like: torch.randn}
+
 
 class StackedFunctions(TorchFunctionMode):
-    """Within this context torch's functional dropout gives each member its own masks, and torch's layers take the way on which it is a function. It
-    costs a microsecond per call of any function of torch."""
+    """Within this context torch's functional dropout and its plain draws (rand, randn, bernoulli) give each member its own numbers, and torch's
+    layers take the way on which dropout is a function. It costs a microsecond per call of any function of torch."""
 
     def __init__(self, draws: Draws) -> None:
         super().__init__()
@@ -32,7 +36,16 @@ class StackedFunctions(TorchFunctionMode):
         given = dict(kwargs or {})
         if function is F.dropout:
             return self._dropout(*args, **given)
-        return function(*args, **given)
+        draws, drawn = self._draws, None
+        if function in _DRAWN and given.get("generator") is None:
+            own = {name: value for name, value in given.items() if name != "generator"}
+            drawn = draws.lowered(lambda: draws.each(lambda generator, member: function(*args, generator=generator, **own)))
+        elif function in _LIKE and not given and len(args) == 1:
+            draw, shape, kind, device = _LIKE[function], args[0].shape, args[0].dtype, args[0].device
+            drawn = draws.lowered(lambda: draws.each(lambda generator, member: draw(shape, dtype=kind, device=device, generator=generator)))
+        elif function in _CHANCES and not given and len(args) == 1:
+            drawn = draws.lowered(lambda p: draws.each(lambda generator, member: torch.bernoulli(p[member], generator=generator)), args[0])
+        return function(*args, **given) if drawn is None else drawn
 
     def _dropout(self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0.0:

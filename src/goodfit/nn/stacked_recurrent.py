@@ -6,6 +6,7 @@ K members, B rows, T steps, I inputs, U units, G gates' units (U, 3 U or 4 U). O
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +54,16 @@ def recurrent(
     return x.transpose(1, 2) if layer.batch_first else x, *(torch.stack(part, 1) for part in zip(*ends, strict=True))
 
 
+def cell(layer: nn.Module, own: dict[str, Tensor], x: Tensor, *start: Tensor) -> Any:
+    """torch's cells, one step: x [K, B, I], states each [K, B, U] -> the state, of an LSTM hidden and memory."""
+    assert isinstance(layer, nn.RNNCellBase)
+    if not start:
+        start = (x.new_zeros(*x.shape[:2], layer.hidden_size),) * (2 if isinstance(layer, nn.LSTMCell) else 1)
+    into, again = own["weight_ih"], own["weight_hh"]
+    found = _advance(layer)(_product(x, into, own.get("bias_ih")), _product(start[0], again, own.get("bias_hh")), start)
+    return found if isinstance(layer, nn.LSTMCell) else found[0]
+
+
 def _weights(own: dict[str, Tensor], suffix: str) -> Weights:
     return own[f"weight_ih{suffix}"], own[f"weight_hh{suffix}"], own.get(f"bias_ih{suffix}"), own.get(f"bias_hh{suffix}")
 
@@ -62,7 +73,7 @@ def _walk(layer: nn.RNNBase, weights: Weights, x: Tensor, state: tuple[Tensor, .
     into, again, into_bias, again_bias = weights
     K, T, B, _ = x.shape
     given = _product(x.reshape(K, T * B, -1), into, into_bias).view(K, T, B, -1)  # all steps at once
-    advance = _cell(layer)
+    advance = _advance(layer)
     outs = []
     for step in given.unbind(1):
         state = advance(step, _product(state[0], again, again_bias), state)
@@ -77,12 +88,12 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 Advance = Callable[[Tensor, Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
 
 
-def _cell(layer: nn.RNNBase) -> Advance:
-    if isinstance(layer, nn.LSTM):
+def _advance(layer: nn.Module) -> Advance:
+    if isinstance(layer, nn.LSTM | nn.LSTMCell):
         return _lstm
-    if isinstance(layer, nn.GRU):
+    if isinstance(layer, nn.GRU | nn.GRUCell):
         return _gru
-    act = torch.relu if isinstance(layer, nn.RNN) and layer.nonlinearity == "relu" else torch.tanh
+    act = torch.relu if getattr(layer, "nonlinearity", "tanh") == "relu" else torch.tanh
     return lambda given, seen, state: (act(given + seen),)
 
 

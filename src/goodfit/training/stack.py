@@ -22,7 +22,7 @@ from goodfit.nn.draws import Draws
 from goodfit.nn.mapped import DRAWS, Level
 from goodfit.nn.stacked import LEFT_ALONE, Part, part_of
 from goodfit.nn.stacked_functions import StackedFunctions, attention
-from goodfit.nn.stacked_recurrent import covered, recurrent
+from goodfit.nn.stacked_recurrent import cell, covered, recurrent
 from goodfit.optim.groups import place
 from goodfit.optim.stacked import Column
 from goodfit.training.alike import refuse_difference
@@ -147,6 +147,7 @@ class Stack:
             if self._functions or not isinstance(error.__cause__, RuntimeError) or "random operation" not in str(error.__cause__):
                 raise
         self._functions = True  # something draws: torch's functional dropout, perhaps
+        self.draws.again()
         return self._run(inputs, shared)
 
     def why_not(self, inputs: Mapping[str, Tensor]) -> str:
@@ -275,6 +276,11 @@ def _lowered(template: nn.Module, stack: Stack) -> list[Part]:
             found.append(part)
             module.forward = _recurrent_forward(part, stack)
             return
+        if isinstance(module, nn.RNNCellBase):
+            part = Part(module, _none, path)
+            found.append(part)
+            module.forward = _cell_forward(part, stack)
+            return
         if type(module).forward is nn.MultiheadAttention.forward:
             module.forward = _attention_forward(module, stack)
             return
@@ -329,6 +335,15 @@ def _recurrent_forward(part: Part, stack: Stack) -> Callable[..., Any]:
     return forward
 
 
+def _cell_forward(part: Part, stack: Stack) -> Callable[..., Any]:
+    def forward(input: Tensor, hx: Tensor | tuple[Tensor, Tensor] | None = None) -> Any:
+        assert stack.level is not None
+        start = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
+        return stack.level.lowered(lambda *given: cell(part.layer, part.own, *given), input, *start)
+
+    return forward
+
+
 def _slots(template: nn.Module) -> list[Slot]:
     """Every place in which a module of the template holds a weight or buffer; tied weights have several places and one name."""
     names = {id(tensor): name for name, tensor in [*template.named_parameters(), *template.named_buffers()]}
@@ -345,7 +360,7 @@ def _reason(error: Exception) -> str:
     """Why vmap refused, as a sentence; empty where it is another error."""
     text = str(error)
     if "random operation" in text:
-        return "the network draws random numbers outside of dropout layers, which a stack cannot give to each member; train these networks one by one"
+        return "the network draws random numbers in a way that a stack cannot follow for each member; train these networks one by one"
     if ".item()" in text or "data-dependent" in text:
         return "the network decides by the numbers it sees (.item(), if on a tensor), which differ between members; train these networks one by one"
     if "inplace" in text and "vmap" in text:
