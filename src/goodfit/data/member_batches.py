@@ -132,8 +132,8 @@ class _Gather:
     def groups(self, epochs: Sequence[int], positions: Sequence[int]) -> list[Group]:
         for index, epoch in enumerate(epochs):
             if self._epochs[index] != epoch:
-                own = self._batches[index].order(epoch)
-                self._orders[index, : own.numel()] = (own + self._start[index]).to(self._orders.device)
+                order = self._batches[index].order(epoch)
+                self._orders[index, : order.numel()] = (order + self._start[index]).to(self._orders.device)
                 self._epochs[index] = epoch
         sizes: dict[int, list[int]] = {}
         for index, (own, position) in enumerate(zip(self._batches, positions, strict=True)):

@@ -155,9 +155,8 @@ def _batch_norm(part: Part, x: Tensor) -> Tensor:
         count.add_(1)
         share = 1.0 / float(count[0]) if layer.momentum is None else layer.momentum  # of members that are as old as each other
     folded = x.transpose(0, 1).reshape(B, K * C, *x.shape[3:])  # K B C ... -> B KC ...
-    flat = [None if t is None else t.reshape(-1) for t in (own.get("weight"), own.get("bias"))]
-    running = (None, None) if mean is None or var is None else (mean.view(-1), var.view(-1))
-    out = F.batch_norm(folded, *running, *flat, by_batch, share, layer.eps)
+    weight, bias, mean, var = (None if t is None else t.reshape(-1) for t in (own.get("weight"), own.get("bias"), mean, var))  # K C -> KC
+    out = F.batch_norm(folded, mean, var, weight, bias, by_batch, share, layer.eps)
     return out.view(B, K, C, *x.shape[3:]).transpose(0, 1)
 
 
@@ -179,7 +178,7 @@ def _convolution(part: Part, x: Tensor) -> Tensor:
         layer.padding,
         layer.dilation,
         K * layer.groups,
-    )  # type: ignore[operator]
+    )
     return out.view(B, K, weight.shape[1], *out.shape[2:]).transpose(0, 1)
 
 

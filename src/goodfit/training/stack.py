@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._functorch.vmap import lazy_load_decompositions
+from torch.nn.modules.batchnorm import _NormBase
 
 from goodfit.base.errors import StackError
 from goodfit.nn.draws import Draws
@@ -95,16 +96,16 @@ class Stack:
             buffers = [dict(network.named_buffers()) for network in networks]
             others |= {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
         rates = {
-            path: [float(dict(network.named_modules())[path].p) for network in networks]  # type: ignore[arg-type]
+            path: [float(dict(network.named_modules())[path].p) for network in networks]
             for path, module in networks[0].named_modules()
             if isinstance(module, nn.modules.dropout._DropoutNd)
         }
         rates |= {
-            path: [float(dict(network.named_modules())[path].dropout) for network in networks]  # type: ignore[arg-type]
+            path: [float(dict(network.named_modules())[path].dropout) for network in networks]
             for path, module in networks[0].named_modules()
             if isinstance(module, nn.RNNBase)
         }
-        shared = {name for name in buffers[0] if all(torch.equal(b[name], buffers[0][name]) for b in buffers[1:])}
+        shared = {name for name in _constant(networks[0]) if all(torch.equal(b[name], buffers[0][name]) for b in buffers[1:])}
         return cls(pattern, template, Values(flat, others, rates, Draws(len(networks), flat.device)), columns, shared)
 
     def __len__(self) -> int:
@@ -264,6 +265,17 @@ class Stack:
             if (now := where[local]) is not inside[name]:
                 self.buffers[name] = level.outside(now).detach().clone()
                 self._shared.discard(name)
+
+
+def _constant(network: nn.Module) -> list[str]:
+    """Buffers that nobody writes to: those of goodfit's own layers, norms apart. Equal in all members, they need no place for each."""
+    return [
+        f"{path}.{name}" if path else name
+        for path, module in network.named_modules()
+        if type(module).__module__.startswith("goodfit.") and not isinstance(module, _NormBase)
+        for name, buffer in module.named_buffers(recurse=False)
+        if buffer is not None
+    ]
 
 
 def _lowered(template: nn.Module, stack: Stack) -> list[Part]:
