@@ -21,6 +21,8 @@ from goodfit.data.encoded import Encoded
 from goodfit.data.member_batches import MemberBatches, stacked
 from goodfit.models.mlp import MLP
 from goodfit.models.resnet import cifar_resnet
+from goodfit.nn.draws import Draws
+from goodfit.nn.dropout import dropout
 from goodfit.optim.build import build
 from goodfit.optim.schedule import Plateau
 from goodfit.tasks.multiclass import Multiclass
@@ -65,6 +67,28 @@ def test_a_member_of_a_stack_is_a_network() -> None:
     with torch.no_grad():
         torch.testing.assert_close(stack({"image": image[[2, 0]]}), out[[2, 0]])
     assert all(torch.equal(a, b) for a, b in zip(stack.member(0).state_dict().values(), networks[2].state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("width", [10, 7000])  # elements of a row; 7,000 take so many words that they come from another generator
+def test_members_draw_what_they_draw_alone(width: int) -> None:
+    draws = Draws(2, torch.device("cpu"))
+    small, x = torch.ones(2, 3, 5), torch.ones(2, 10, width)
+    for step, layers in enumerate(
+        ["ccc", "ccc", "ctc", "cct", "cwc", "ccc", "cw"]
+    ):  # cheap masks, torch's, a wide layer; the third finds words drawn ahead
+        seeds = [10 * step, 10 * step + 1]
+        draws.begin(lambda seeds=seeds: seeds)
+        found = [_drawn(draws, layer, x if layer == "w" else small) for layer in layers]
+        for k, seed in enumerate(seeds):
+            torch.manual_seed(seed)
+            for layer, masked in zip(layers, found, strict=True):
+                row = (x if layer == "w" else small)[k]
+                alone = nn.functional.dropout(row, 0.4) if layer == "t" else dropout(row, 0.3)
+                assert torch.equal(masked[k], alone), (step, layer)
+
+
+def _drawn(draws: Draws, layer: str, x: Tensor) -> Tensor:
+    return draws.torch_dropped(x, [0.4, 0.4]) if layer == "t" else draws.dropped(x, [0.3, 0.3])
 
 
 def test_members_do_not_see_each_other() -> None:

@@ -80,7 +80,7 @@ class Own(nn.Module):
         super().__init__()
         self.first, self.second = nn.Linear(5, 6), nn.Linear(6, 6)
         self.third = self.second
-        self.cell = nn.GRUCell(5, 6)
+        self.cell, self.dropout = nn.GRUCell(5, 6), nn.Dropout(0.1)
         self.scale = nn.Parameter(torch.ones(6))
         for name, size in {"seen": (6,), "kept": (6,), "count": ()}.items():
             self.register_buffer(name, torch.zeros(size))
@@ -90,7 +90,7 @@ class Own(nn.Module):
         self.head = nn.Linear(8, CLASSES)
 
     def forward(self, numbers: Tensor) -> Tensor:
-        x = F.dropout(torch.tanh(self.cell(numbers, self.first(numbers))), 0.2, self.training)
+        x = F.dropout(torch.tanh(self.cell(numbers, self.dropout(self.first(numbers)))), 0.2, self.training)
         if self.training:
             x = x + 0.01 * torch.randn_like(x) + 0.01 * torch.rand(6, dtype=x.dtype) * torch.bernoulli(torch.sigmoid(x.detach()))
         x = self.norm(self.third(torch.tanh(self.second(x))) * self.scale + self.frozen(x))
