@@ -81,6 +81,12 @@ class CheckpointError(InputError):
     kind = "checkpoint"
 
 
+class StackError(InputError):
+    """Networks cannot be trained stacked, as one; the message says why. Trained one by one they may well be."""
+
+    kind = "stack"
+
+
 class StorageError(InputError):
     """The disk refused a write (full, read-only); what was there before is whole."""
 

@@ -58,6 +58,36 @@ class EpochRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class StackStepRecord:
+    """One update of all members of a stack. members: their numbers; loss [K] (the mean over each batch), lr, rows and epochs in that order."""
+
+    step: int
+    members: tuple[int, ...]
+    loss: Tensor
+    lr: tuple[float, ...]
+    rows: tuple[int, ...]
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """One evaluation of one member of a stack."""
+
+    member: int
+    record: EpochRecord
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEnd:
+    """A member left its stack after `step` updates. failed: because it could not go on, `reason` says why."""
+
+    member: int
+    step: int
+    reason: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something wrong that was found, with its evidence.
 

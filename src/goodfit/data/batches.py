@@ -101,6 +101,12 @@ class Batches:
         """Number of batches in an epoch."""
         return self._count
 
+    @property
+    def plain(self) -> tuple[dict[str, Tensor], Tensor | None, Tensor | None] | None:
+        """Inputs, target and weights of all rows where a batch is nothing but their gathers and those of `order`, else None."""
+        made = self._ragged or self._stream is not None or self._image is not None or not self._resident
+        return None if made else (dict(self._dense), self._target, self._weight)
+
     def order(self, epoch: int) -> Tensor:
         """[n] int64 the rows in the order of the epoch; batch b holds those from b * batch_size on. A pure function of seed and epoch."""
         if not self._shuffle:

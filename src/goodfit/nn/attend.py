@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from goodfit.nn.dropout import dropout
+from goodfit.nn.mapped import DRAWS
 
 
 def attend(
@@ -22,8 +24,24 @@ def attend(
     if not (p and training):
         if causal and mask is not None:
             mask, causal = mask & _past(q, k), False
+        if (draws := DRAWS.get()) is not None:  # vmap has no rule for the kernel
+            found: Tensor = draws.lowered(partial(attend_stacked, causal=causal), q, k, v, *(() if mask is None else (mask,)))
+            return found
         return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
     return dropout(attention_weights(q, k, mask, causal=causal), p, training).to(v.dtype) @ v
+
+
+def attend_stacked(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False, scale: float | None = None
+) -> Tensor:
+    """torch's attention for M members of a stack: q [M, B, H, T, E], k and v [M, B, H, S, E], mask broadcast to [M, B, H, T, S]."""
+    M, B = q.shape[:2]
+    if mask is not None:
+        while mask.dim() < q.dim():
+            mask = mask.unsqueeze(1)
+        mask = mask.expand(M, B, *mask.shape[2:]).flatten(0, 1)
+    out = F.scaled_dot_product_attention(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), mask, is_causal=causal, scale=scale)
+    return out.unflatten(0, (M, B))
 
 
 def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:

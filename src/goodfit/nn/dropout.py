@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goodfit.base.errors import SettingError
+from goodfit.nn.mapped import DRAWS
 
 # 16 bits an element: the probability is met to 2^-17, below what 10^9 elements could tell apart at p = 0.1. Eight would save a
 # quarter of the time and miss p = 0.1 by 0.002.
-_LEVELS = 1 << 16
-_LOWEST = -(1 << 15)  # the bits are read as int16
-_MANY = 1 << 14  # words: from here on a generator of its own, which takes 24 us to seed, is faster than torch's
+LEVELS = 1 << 16
+LOWEST = -(1 << 15)  # the bits are read as int16
+MANY = 1 << 14  # words: from here on a generator of its own, which takes 24 us to seed, is faster than torch's
 
 
 def dropout(x: Tensor, p: float, training: bool = True, generator: torch.Generator | None = None) -> Tensor:
@@ -39,6 +40,8 @@ def dropout(x: Tensor, p: float, training: bool = True, generator: torch.Generat
         raise SettingError(f"the dropout probability must be within 0 and 1; {p} was given, write 0.1", value=p)
     if not training or p == 0.0:
         return x
+    if (draws := DRAWS.get()) is not None:  # for each member of a stack what it draws alone
+        return draws.dropout(x, p)
     if _transformed():
         if generator is not None:
             raise SettingError("dropout takes no generator under torch.compile, torch.export and torch.func; leave it out and seed torch")
@@ -48,10 +51,10 @@ def dropout(x: Tensor, p: float, training: bool = True, generator: torch.Generat
             return functional.dropout(x, p, True)
         mask = torch.empty_like(x, dtype=torch.bool).bernoulli_(1.0 - p, generator=generator)
         return x.mul(1.0 / (1.0 - p) if p < 1.0 else 0.0).mul_(mask)
-    dropped = round(p * _LEVELS)  # of the 2^16 equally likely values
+    dropped = round(p * LEVELS)  # of the 2^16 equally likely values
     if dropped == 0:
         return x
-    scale = _LEVELS / (_LEVELS - dropped) if dropped < _LEVELS else 0.0
+    scale = LEVELS / (LEVELS - dropped) if dropped < LEVELS else 0.0
     return x.mul(_mask(x, dropped, scale, generator))
 
 
@@ -74,20 +77,20 @@ def _transformed() -> bool:
 
 def _mask(x: Tensor, dropped: int, scale: float, generator: torch.Generator | None) -> Tensor:
     """Mask in the shape, type and layout of `x`: `scale`, or 0 with probability dropped / 2^16."""
-    if dropped == _LEVELS:
+    if dropped == LEVELS:
         return torch.zeros_like(x)
-    bits = _words(-(-x.numel() // 4), generator).view(torch.int16)[: x.numel()]
-    mask = bits.ge_(_LOWEST + dropped).to(x.dtype).mul_(scale)  # compared in place, in 16 bits: into bool is four times slower
+    bits = random_words(-(-x.numel() // 4), generator).view(torch.int16)[: x.numel()]
+    mask = bits.ge_(LOWEST + dropped).to(x.dtype).mul_(scale)  # compared in place, in 16 bits: into bool is four times slower
     if x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
         B, C, H, W = x.shape
         return mask.view(B, H, W, C).permute(0, 3, 1, 2)  # laid out as x is, so that the product runs straight through memory
     return mask.view(x.shape)
 
 
-def _words(count: int, generator: torch.Generator | None) -> Tensor:
+def random_words(count: int, generator: torch.Generator | None) -> Tensor:
     """int64 [count] of random bits, all 64 of them."""
     seed = torch.empty((), dtype=torch.int64)
-    if count < _MANY or type(seed) is not Tensor:  # a fake tensor, which has a shape and no numbers
+    if count < MANY or type(seed) is not Tensor:  # a fake tensor, which has a shape and no numbers
         return torch.empty(count, dtype=torch.int64).random_(-(1 << 63), None, generator=generator)
     stream = np.random.Generator(np.random.SFC64(int(seed.random_(generator=generator))))
     return torch.from_numpy(stream.integers(0, 1 << 64, count, dtype=np.uint64).view(np.int64))

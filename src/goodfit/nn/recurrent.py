@@ -5,6 +5,7 @@ B rows, T steps, D features, U units, W = U or 2 U in both directions, L layers 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,8 +14,10 @@ from torch.utils.checkpoint import checkpoint
 
 from goodfit.base.errors import SettingError, did_you_mean
 from goodfit.nn.dropout import Dropout
+from goodfit.nn.mapped import DRAWS
 from goodfit.nn.pool import masked_last
 from goodfit.nn.shapes import expect
+from goodfit.nn.stacked_recurrent import recurrent
 
 CELLS = ("rnn", "rnn_relu", "lstm", "gru")
 
@@ -162,10 +165,13 @@ def _run(layer: nn.Module, x: Tensor, idle: Tensor | None, *state: Tensor) -> tu
         out, end = layer(x, tuple(start) if len(start) > 1 else start[0])
         return out, tuple(part[0] for part in end) if len(start) > 1 else (end[0],)
     # torch.export takes the module's cached list of weights for state of its own; the function takes them as they are.
-    weights: list[Tensor] = [layer.get_parameter(name) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")]
+    weights: list[Tensor] = [getattr(layer, name) for name in _NAMES]
     if idle is not None:
         gates = weights[0].new_tensor([-_SHUT, _SHUT, 0.0, 0.0]).repeat_interleave(weights[1].shape[1])
         x, weights[0] = torch.cat([x, idle], 2), torch.cat([weights[0], gates.unsqueeze(1)], 1)
+    if (draws := DRAWS.get()) is not None:  # in a stack, for which torch has no function
+        out, *ends = draws.lowered(partial(_stacked, layer), x, *weights, *start)
+        return out, tuple(end[0] for end in ends)
     settings: Any = (weights, True, 1, 0.0, False, False, True)  # with biases, one layer, no dropout, one direction, B first
     if isinstance(layer, nn.LSTM):
         out, hidden, memory = torch.lstm(x, start, *settings)
@@ -176,6 +182,14 @@ def _run(layer: nn.Module, x: Tensor, idle: Tensor | None, *state: Tensor) -> tu
         way = torch.rnn_relu if isinstance(layer, nn.RNN) and layer.nonlinearity == "relu" else torch.rnn_tanh
         out, hidden = way(x, start[0], *settings)
     return out, (hidden[0],)
+
+
+_NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+
+
+def _stacked(layer: nn.Module, x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+    """The layer of all members of a stack, from the four weights and the states in `rest`."""
+    return recurrent(layer, dict(zip(_NAMES, rest[:4], strict=True)), [], None, x, *rest[4:])
 
 
 def _of(state: State, layer: int) -> State:

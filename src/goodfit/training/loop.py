@@ -14,7 +14,7 @@ from torch import nn
 
 from goodfit.base.protocols import Batches, Task
 from goodfit.base.records import EpochRecord, StepRecord
-from goodfit.training.state import State
+from goodfit.training.state import Course, State
 from goodfit.training.step import StepSettings, refuse_non_finite, step
 
 WARM = 5  # updates that say nothing about the speed
@@ -35,7 +35,7 @@ class Plan:
     epochs: int
     lr: float
     score: str
-    factor: Callable[[State], float] = lambda state: 1.0
+    factor: Callable[[State | Course], float] = lambda state: 1.0
     evaluate_every: int | None = None
     deadline: float | None = None
     valid_rows: int = 0

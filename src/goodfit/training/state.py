@@ -7,7 +7,7 @@ A step is a pure function of this state and of the position in the data: random 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,14 @@ class Stopper:
     @property
     def done(self) -> bool:
         return self.patience is not None and self.waited >= self.patience
+
+
+class Course(NamedTuple):
+    """What a schedule reads of a `State`, for a member of a stack that has none of its own."""
+
+    step: int
+    total: int | None
+    ending: int | None
 
 
 @dataclass

@@ -135,10 +135,10 @@ def reseed(device: torch.device, seed: int) -> None:
 def refuse_non_finite(state: State) -> None:
     """On accelerators, read the flag that `step` keeps there; those updates were not applied."""
     if state.trouble is not None and (first := int(state.trouble)) >= 0:
-        raise TrainingError(f"the loss of update {first + 1} is not finite; {_REMEDY}")
+        raise TrainingError(f"the loss of update {first + 1} is not finite; {REMEDY}")
 
 
-_REMEDY = "lower optim.lr, set optim.clip=1, or look at the rows for extreme values"
+REMEDY = "lower optim.lr, set optim.clip=1, or look at the rows for extreme values"
 
 
 def _guard(value: Tensor, what: str, state: State, batch: Batch) -> None:
@@ -156,5 +156,5 @@ def _guard(value: Tensor, what: str, state: State, batch: Batch) -> None:
     elif not math.isfinite(number := value.item()):
         rows = ", ".join(str(row + 1) for row in batch.rows[:5].tolist())
         raise TrainingError(
-            f"{what} of update {state.step + 1} (epoch {state.epoch + 1}, batch {state.position + 1}, rows {rows}, ...) is {number}, not finite; {_REMEDY}"
+            f"{what} of update {state.step + 1} (epoch {state.epoch + 1}, batch {state.position + 1}, rows {rows}, ...) is {number}, not finite; {REMEDY}"
         )
