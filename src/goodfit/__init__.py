@@ -18,6 +18,7 @@ _NAMES = {
     "train": "goodfit.api",
     "predict": "goodfit.api",
     "evaluate": "goodfit.api",
+    "compare": "goodfit.api",
     "describe": "goodfit.api",
     "generate": "goodfit.api",
     "generate_pictures": "goodfit.api",

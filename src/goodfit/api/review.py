@@ -11,6 +11,7 @@ import torch
 from goodfit.api.blend import member_weights
 from goodfit.api.fitting import Fitted
 from goodfit.api.folder import RunFolder
+from goodfit.api.kept import keep
 from goodfit.api.rebuilding import autoencoded
 from goodfit.api.scoring import network_account, row_weights
 from goodfit.api.writing import samples
@@ -89,6 +90,17 @@ def temperatures(fitted: list[Fitted], weight: np.ndarray | None) -> dict[str, f
     return found
 
 
+def out_of_fold(fitted: list[Fitted]) -> list[tuple[np.ndarray, int, dict[str, np.ndarray]]]:
+    """Per fold the rows, how many were learned from, and what the networks that did not learn from the rows say of them together.
+
+    Networks that were all judged by the same rows are one fold.
+    """
+    if all(np.array_equal(result.rows, fitted[0].rows) for result in fitted):
+        together = mean_prediction([result.prediction for result in fitted], member_weights(fitted))
+        return [(fitted[0].rows, fitted[0].learned, together)]
+    return [(fold.rows, fold.learned, prediction) for fold, prediction in _blended(fitted)]
+
+
 def _blended(fitted: list[Fitted]) -> list[tuple[Fitted, dict[str, np.ndarray]]]:
     """Per fold one of its members, for the rows, and what those that did not learn from the rows say of them together."""
     weights = member_weights(fitted)
@@ -152,6 +164,7 @@ def review(
         analysis["targets"][0]["samples"] = samples(bundle, recipe.seed)
     run.write("analysis.json", analysis)
     run.write("network.json", network_account(bundle, recipe))
+    keep(run.path, bundle, data, out_of_fold(fitted))
     best = next(result for result in fitted if not result.partner)
     run.update(
         model=" + ".join(dict.fromkeys(member.model["name"] for member in bundle.members)),

@@ -155,6 +155,36 @@ def evaluate(
     _show(score_table(result["metrics"], result["rows"]))
 
 
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(help="Folders of runs; those of the same settings with other seeds are one side.", metavar="RUN...")
+    ],
+    data: Annotated[
+        str | None, typer.Option(help="Labelled rows that no run learned from; the sealed test rows when not given, which is recorded.")
+    ] = None,
+    on: Annotated[
+        str, typer.Option(help="test, or valid: the validation rows, as networks saw them that did not learn from them.")
+    ] = "test",
+    network: Network = None,
+    device: Device = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Tell whether runs differ by more than chance: paired tests over rows, folds and seeds."""
+    from goodfit import api
+    from goodfit.cli.progress import Bars
+
+    with Bars(quiet=as_json) as bars:
+        result = api.compare(*runs, source=data, on=on, device=device, progress=bars, network=network, seed=seed)
+    if as_json:
+        _print_json(result)
+        return
+    from goodfit.cli.tables import comparison_page
+
+    _show(comparison_page(result))
+
+
 @app.command(context_settings={"allow_interspersed_args": False})
 def doctor(
     target: Annotated[

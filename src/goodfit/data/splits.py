@@ -120,7 +120,7 @@ class _Divider:
         self.total = rows.size
         self.seed = seed
         times, groups = dataset.schema.with_role("time"), dataset.schema.with_role("group")
-        self.group = _group_ids(dataset.column(groups[0].name)) if groups else None
+        self.group = group_ids(dataset.column(groups[0].name)) if groups else None
         self.time = _times(dataset.column(times[0].name), times[0].name) if times else None
         codes = codes_of(dataset, target)
         self.strata = _strata(codes, target, rows, seed)
@@ -326,7 +326,7 @@ def _fill(size: np.ndarray, order: np.ndarray, count: int, leave: int) -> np.nda
     return chosen
 
 
-def _group_ids(column: pl.Series) -> np.ndarray:
+def group_ids(column: pl.Series) -> np.ndarray:
     """[n] int64; a row without a group is a group of its own."""
     values = column.drop_nulls().unique(maintain_order=True)
     ids = column.replace_strict(values, pl.Series(range(values.len()), dtype=pl.Int64), default=None, return_dtype=pl.Int64)
