@@ -12,6 +12,7 @@ from goodfit.api.blend import member_weights
 from goodfit.api.fitting import Fitted
 from goodfit.api.folder import RunFolder
 from goodfit.api.kept import keep
+from goodfit.api.limits import KINDS, limits
 from goodfit.api.rebuilding import autoencoded
 from goodfit.api.scoring import network_account, row_weights
 from goodfit.api.writing import samples
@@ -32,6 +33,7 @@ from goodfit.tasks.cooling import temperature
 from goodfit.tasks.voices import STEPWISE
 
 COVERAGE = 0.9
+_LIMITS = 3  # times what the test rows took must be left for a look at rows that were learned from
 CALIBRATED = 200  # rows at least: the temperature is then known to about a tenth
 
 
@@ -138,8 +140,16 @@ def review(
     if part == "test" and not openings(run.path):  # a run killed in this stage opens it once all the same
         open_test(run.path, "goodfit train", len(rows), data.fingerprint)
     bundle.coverage = COVERAGE
+    now = time.monotonic()
+    weight, each = row_weights(data, rows), []
+    if all(spec.kind in KINDS for spec in bundle.target.parts or (bundle.target,)):
+        each = bundle.separate(data, device=device, rows=rows)
+    prediction = bundle.together(each) if each else bundle.decoded(data, device=device, rows=rows)
+    took = time.monotonic() - now
+    limited = None
+    if each and (deadline is None or deadline - time.monotonic() > _LIMITS * took):
+        limited = limits(bundle, each, data, rows, fitted, split, weight, device=device, seed=recipe.seed)
     left = None if deadline is None else max(deadline - time.monotonic(), 1.0)
-    prediction, weight = bundle.decoded(data, device=device, rows=rows), row_weights(data, rows)
     if bundle.target.kind == "reconstruction":
         network = autoencoded(bundle, data, device)
         analysis = analyse_rebuilt(data, bundle.target, split, network, part=part, prediction=prediction, weight=weight, seed=recipe.seed)
@@ -157,6 +167,8 @@ def review(
             seed=recipe.seed,
             seconds=left,
         )
+    for entry, found in zip(analysis["targets"], limited or [], strict=limited is not None):
+        entry["limits"] = found
     if bundle.target.kind == "caption":
         member = bundle.members[0]
         analysis["targets"][0]["looks"] = looks(member.network, member.encoder, data, rows, prediction["unit"])
