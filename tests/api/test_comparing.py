@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 from tests.api.test_spine import document, table
 
 import goodfit as gf
@@ -116,6 +117,11 @@ def test_folds_are_compared_out_of_fold(tmp_path: Path) -> None:
     means = [np.array([error[a.fold == fold].mean() for fold in range(6)]) for error in errors]
     assert tests["folds", "mean_squared_error"]["p"] == pytest.approx(over_resamples(*means, 1 / 5).p, rel=0.02)
     assert found["pairs"][0]["verdict"] == "better"
+    over = gf.load(tmp_path / "a").cross_validated["root_mean_squared_error"]
+    each = np.array([errors[0][a.fold == fold].mean() ** 0.5 for fold in range(6)])
+    assert over["value"] == pytest.approx(each.mean(), rel=1e-3)
+    half = stats.t.ppf(0.975, 5) * np.sqrt((1 / 6 + 1 / 5) * each.var(ddof=1))
+    assert over["high"] - over["value"] == pytest.approx(half, rel=0.02)
 
 
 def test_what_cannot_be_compared_is_one_sentence(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +151,8 @@ def test_what_cannot_be_compared_is_one_sentence(place: Path, tmp_path: Path, ca
         assert all(word in message for word in words), message
         if "poor-1" not in str(call):
             assert (place / "good-0" / "test-ledger.jsonl").read_bytes() == ledger  # refused before it is opened
+    with pytest.raises(InputError, match="at least 2 of them; 1 was given"):
+        gf.load(place / "no-test").cross_validated  # noqa: B018
     (place / "no-test" / "validation.safetensors").unlink()
     with pytest.raises(InputError, match="kept no predictions"):
         gf.compare(place / "no-test", place / "other-split", on="valid")

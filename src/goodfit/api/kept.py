@@ -21,6 +21,7 @@ from goodfit.bundle.bundle import Bundle
 from goodfit.data.dataset import Dataset
 from goodfit.data.splits import group_ids
 from goodfit.evaluation.comparison import COMPARED
+from goodfit.evaluation.cross_validation import Judged
 
 NAME = "validation.safetensors"
 MOST = 20_000_000  # numbers that are kept: 80 MB; more would take longer to write than they are worth
@@ -37,6 +38,16 @@ class Kept:
     prediction: dict[str, np.ndarray]
     weight: np.ndarray | None = None
     group: np.ndarray | None = None
+
+    @property
+    def folds(self) -> list[Judged]:
+        """What was said and what is true, fold by fold."""
+        found = []
+        for number, learned in enumerate(self.learned):
+            own = self.fold == number
+            said = {name: values[own] for name, values in self.prediction.items()}
+            found.append(Judged(said, self.truth[own], int(learned), None if self.weight is None else self.weight[own]))
+        return found
 
 
 def keep(folder: Path, bundle: Bundle, data: Dataset, folds: list[tuple[np.ndarray, int, dict[str, np.ndarray]]]) -> None:
