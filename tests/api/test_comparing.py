@@ -83,6 +83,9 @@ def test_seeds_with_other_splits_are_compared_by_the_corrected_test(place: Path)
     parts = json.loads((place / "good-0" / "data.json").read_text())["split"]
     wanted = over_resamples(*map(np.array, scores), parts["test"] / parts["train"])
     assert tests["log_loss"]["p"] == pytest.approx(wanted.p, rel=1e-3)
+    areas = [np.mean([gf.load(place / f"{name}-{seed}").metrics["roc_auc"]["value"] for seed in (0, 1, 2)]) for name in ("good", "poor")]
+    assert tests["roc_auc"]["value"] == pytest.approx(areas[0] - areas[1], abs=1e-6)
+    assert found["sides"][0]["metrics"]["roc_auc"] == pytest.approx(areas[0])
 
 
 def test_a_list_is_a_side(place: Path) -> None:

@@ -14,8 +14,8 @@ from goodfit.evaluation.bias_variance import squared
 
 def test_the_parts_are_those_of_the_members_on_the_test_rows(tmp_path: Path) -> None:
     """Straight lines for a target that has a curve: the same error on rows learned from, and hardly any variance."""
-    frame = table(600).drop("label")
-    frame = frame.with_columns(price=frame["x"] ** 2 + 0.1 * frame["z"])
+    frame = table(2000).drop("label")
+    frame = frame.with_columns(price=(2 * frame["x"]).cos() + 0.1 * frame["z"])
     frame.write_csv(tmp_path / "train.csv")
     settings = {"model__name": "ridge", "model__penalty": 1.0, "train__members": 6}
     run = gf.train(tmp_path / "train.csv", "price", out=tmp_path / "run", doctor=False, **settings)

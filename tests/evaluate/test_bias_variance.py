@@ -146,6 +146,11 @@ def test_what_is_advised() -> None:
     assert verdict(0.10, 0.01, curve=flat).helps == ("regularisation",)
     assert verdict(0.10, 0.08, variance=0.06).helps == ("data", "regularisation", "averaging")
     assert verdict(0.10, 0.095).helps == ("capacity", "columns")
+    assert "unless what is left is noise" in verdict(0.10, 0.095).sentence
+    assert "unless" not in verdict(0.10, 0.095, noise=0.0).sentence
+    assert verdict(0.10, 0.095, doubt=0.01).limit == "bias"
+    assert verdict(0.10, 0.095, doubt=0.03).limit == verdict(0.10, 0.04, doubt=0.03).limit == "unclear"
+    assert verdict(0.10, 0.01, doubt=0.01).limit == "variance"
     assert verdict(0.10, 0.07).limit == "both"
     # The gap is most of what is left above the noise, though little of the whole.
     assert verdict(0.10, 0.07, noise=0.06).limit == "variance"

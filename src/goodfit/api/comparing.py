@@ -33,6 +33,7 @@ from goodfit.data.dataset import Dataset
 from goodfit.data.target import TargetSpec
 from goodfit.evaluation.comparison import COMPARED, Difference, adjusted, auc_difference, over_resamples, over_rows, row_losses, sign_test
 from goodfit.evaluation.ledger import open_test
+from goodfit.tasks.class_metrics import roc_auc
 
 ON = ("test", "valid")
 Given = str | Path | Run
@@ -226,8 +227,7 @@ def _part(
     group: np.ndarray | None,
 ) -> _Part:
     losses = row_losses(target, said, truth)
-    # DeLong's variance is that of rows that count alike and are independent.
-    if target.kind == "binary" and weight is None and group is None:
+    if target.kind == "binary" and len(np.unique(np.rint(truth))) == 2:
         return _Part(rows, losses, learned, weight, group, said["probability"][:, 1].astype(np.float64), np.rint(truth) == 1)
     return _Part(rows, losses, learned, weight, group)
 
@@ -296,7 +296,7 @@ def _common(sides: list[list[_Judged]], on: str) -> list[str]:
     keys = [{key for own in side for key in own.parts} for side in sides]
     common = set.intersection(*keys)
     if not common:
-        first, other = sides[0][0], next(side[0] for side, own in zip(sides, keys, strict=True) if not own & keys[0])
+        first, other = sides[0][0], next((side[0] for side, own in zip(sides, keys, strict=True) if not own & keys[0]), sides[-1][0])
         what = "validation" if on == "valid" else "test"
         seeds = f"; their seeds are {first.seed} and {other.seed}" if first.seed != other.seed else ""
         remedy = "compare on the test rows" if on == "valid" and not seeds else "give each side runs of the same seeds"
@@ -314,7 +314,8 @@ def _tests(a: list[_Judged], b: list[_Judged], keys: list[str], on: str, seed: i
     if len(np.unique(np.concatenate([parts[0].rows for parts in own]))) == sum(len(parts[0].rows) for parts in own):
         found += [("rows", metric, difference) for metric, difference in _row_tests(own, other, seed).items()]
     seeds = sorted({run.seed for run in a} & {run.seed for run in b})
-    for metric in own[0][0].losses:
+    ranked = all(part.score is not None for parts in (*own, *other) for part in parts)
+    for metric in (*own[0][0].losses, *(["roc_auc"] if ranked else [])):
         if len(keys) > 1:
             share = float(np.mean([len(parts[0].rows) / parts[0].learned for parts in own]))
             means = [np.array([np.mean([_mean(part, metric) for part in parts]) for parts in side]) for side in (own, other)]
@@ -347,7 +348,10 @@ def _row_tests(own: list[list[_Part]], other: list[list[_Part]], seed: int) -> d
         exact = single and weight is None and group is None and metric.rpartition("/")[2] == "accuracy"
         found[metric] = sign_test(a > 0.5, b > 0.5, seed=seed) if exact else over_rows(a, b, weight, group, seed=seed)
     first, second = own[0][0], other[0][0]
-    if len(own) > 1 or not single or first.score is None or second.score is None or first.positive is None:
+    # DeLong's variance is that of rows that count alike and are independent, ranked by one network.
+    if len(own) > 1 or not single or weight is not None or group is not None:
+        return found
+    if first.score is None or second.score is None or first.positive is None:
         return found
     if min(first.positive.sum(), (~first.positive).sum()) >= 2:
         found["roc_auc"] = auc_difference(first.score, second.score, first.positive)
@@ -355,6 +359,10 @@ def _row_tests(own: list[list[_Part]], other: list[list[_Part]], seed: int) -> d
 
 
 def _mean(part: _Part, metric: str) -> float:
+    if metric == "roc_auc":
+        assert part.score is not None
+        assert part.positive is not None
+        return roc_auc(part.score, part.positive, part.weight)
     return float(np.average(part.losses[metric], weights=part.weight))
 
 
@@ -386,7 +394,9 @@ def _described(sides: list[list[_Judged]], keys: list[str]) -> list[dict[str, An
     found = []
     for side, own in zip(sides, asked, strict=True):
         parts = [part for run in side for key, part in run.parts.items() if key in keys]
-        metrics = {metric: float(np.mean([_mean(part, metric) for part in parts])) for metric in parts[0].losses}
+        ranked = all(part.score is not None for part in parts)
+        names = (*parts[0].losses, *(["roc_auc"] if ranked else []))
+        metrics = {metric: float(np.mean([_mean(part, metric) for part in parts])) for metric in names}
         found.append(
             {
                 "runs": [str(run.run.folder) for run in side],

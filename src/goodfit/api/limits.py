@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from goodfit.api.fitting import Fitted
+from goodfit.api.scoring import row_weights
 from goodfit.base.streams import numpy_stream
 from goodfit.bundle.bundle import Bundle
 from goodfit.data.dataset import Dataset
@@ -61,9 +62,11 @@ def limits(
         truth = encoded if not bundle.target.parts else part_codes(spec, encoded[:, index])
         parts = _parts(spec, own, truth, weight) if len(own) > 1 else []
         first = next(iter(row_losses(spec, own[0], truth)))
-        error = float(np.mean([np.average(row_losses(spec, prediction, truth)[first], weights=weight) for prediction in own]))
-        before = learned.get((spec.names[0], first))
-        advice = None if before is None else verdict(error, before, parts[0].variance if parts else None).to_json()
+        error, doubt = _mean(np.mean([row_losses(spec, prediction, truth)[first] for prediction in own], axis=0), weight)
+        before, doubt_before = learned.get((spec.names[0], first), (None, 0.0))
+        advice = None
+        if before is not None:
+            advice = verdict(error, before, parts[0].variance if parts else None, doubt=float(np.hypot(doubt, doubt_before))).to_json()
         found.append(
             {"model": name, "networks": len(own), "rows": len(rows), "metric": first, "error": error, "parts": [part.to_json() for part in parts],
              "learned": before, "verdict": advice}
@@ -80,13 +83,13 @@ def _parts(spec: TargetSpec, said: list[Prediction], truth: np.ndarray, weight: 
 
 def _on_learned(
     bundle: Bundle, chosen: list[int], data: Dataset, fitted: list[Fitted], split: Split, device: torch.device, seed: int
-) -> dict[tuple[str, str], float]:
-    """{(target, metric): mean loss} of these members on some rows that each learned from; empty where it is not known which they are."""
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """{(target, metric): mean loss and its standard error} of these members on some rows that each learned from; empty where nobody knows which they are."""
     by_member = {id(result.member): result for result in fitted}
     folds = any(not np.array_equal(result.rows, split.valid) for result in fitted)
     if (folds and split.by == "time") or any(len(bundle.members[index].encoder.told(data)) for index in chosen):
         return {}
-    losses: dict[tuple[str, str], list[float]] = {}
+    losses: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for index in chosen:
         member = bundle.members[index]
         rows = np.setdiff1d(np.concatenate([split.train, split.valid]), by_member[id(member)].rows)
@@ -97,8 +100,16 @@ def _on_learned(
             if spec.kind in KINDS:
                 truth = encoded if not bundle.target.parts else part_codes(spec, encoded[:, number])
                 for metric, values in row_losses(spec, _of(said, bundle.target, spec), truth).items():
-                    losses.setdefault((spec.names[0], metric), []).append(float(values.mean()))
-    return {key: float(np.mean(values)) for key, values in losses.items()}
+                    losses.setdefault((spec.names[0], metric), []).append(_mean(values, row_weights(data, rows)))
+    # The networks share most of these rows, so the error of their mean is taken to be that of one.
+    return {key: (float(np.mean([m for m, _ in values])), float(np.mean([e for _, e in values]))) for key, values in losses.items()}
+
+
+def _mean(values: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
+    """The weighted mean of values [n], and its standard error."""
+    mean = float(np.average(values, weights=weight))
+    w = np.full(len(values), 1 / len(values)) if weight is None else weight / weight.sum()
+    return mean, float(np.sqrt((w**2 * (values - mean) ** 2).sum()))
 
 
 def _of(prediction: Prediction, target: TargetSpec, spec: TargetSpec) -> Prediction:

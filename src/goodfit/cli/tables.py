@@ -68,7 +68,7 @@ def _tests_table(found: dict[str, Any], names: list[str]) -> Table:
         ("over", "left"),
         ("difference", "right"),
         ("interval", "right"),
-        ("p", "right"),
+        ("p" if len(found["pairs"]) == 1 else "p (Holm)", "right"),
         ("it is", "left"),
     ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]

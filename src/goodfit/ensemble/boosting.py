@@ -54,7 +54,8 @@ def samme(
         raise InputError("boosting needs a weight for each row, at least 0 and not all 0")
     w = w / w.sum()
     members: list[M] = []
-    votes, errors = [], []
+    votes: list[float] = []
+    errors: list[float] = []
     for number in range(rounds):
         member = learn(w, number)
         wrong = np.asarray(answer(member)) != y

@@ -111,5 +111,5 @@ def _least(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
         value.backward()
         return value
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)
     return at.detach()

@@ -127,7 +127,7 @@ def _fit(said: Tensor, truth: Tensor, weight: Tensor, classes: int | None, hidde
         loss.backward()
         return loss
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)
     return network.eval()
 
 

@@ -19,7 +19,7 @@ WORTH = 0.02  # of the error: twice the data for less is no advice
 
 @dataclass(frozen=True)
 class Verdict:
-    """limit: "variance", "bias", "both" or "noise". helps: what would, the most promising first. sentence: both in words."""
+    """limit: "variance", "bias", "both", "noise" or "unclear". helps: what would, the most promising first. sentence: both in words."""
 
     limit: str
     helps: tuple[str, ...]
@@ -29,13 +29,22 @@ class Verdict:
         return asdict(self)
 
 
-def verdict(error: float, learned: float, variance: float | None = None, noise: float | None = None, curve: Curve | None = None) -> Verdict:
+def verdict(
+    error: float,
+    learned: float,
+    variance: float | None = None,
+    noise: float | None = None,
+    curve: Curve | None = None,
+    *,
+    doubt: float = 0.0,
+) -> Verdict:
     """What limits a network whose error is `error` on new rows and `learned` on rows that it learned from.
 
     variance: of the error on new rows, between networks (see `bias_variance`). noise: of both errors, what no network can undo. curve: the learning curve,
-    which says whether more data would help. Raises InputError for errors that are not finite or negative.
+    which says whether more data would help. doubt: the standard error of `error - learned`; where two of them up and down make the difference between bias and
+    variance, nothing is advised. Raises InputError for errors that are not finite or negative.
     """
-    given = {"error": error, "learned": learned, "variance": variance, "noise": noise}
+    given = {"error": error, "learned": learned, "variance": variance, "noise": noise, "doubt": doubt}
     for name, value in given.items():
         if value is not None and not 0 <= value < float("inf"):
             raise InputError(f"{name} must be finite and at least 0; {value} was given", value=value)
@@ -46,17 +55,18 @@ def verdict(error: float, learned: float, variance: float | None = None, noise: 
     said = f"the error is {error:.3g} on new rows and {learned:.3g} on those learned from"
     if variance is not None:
         said += f"; {spread:.0%} of what could be lowered is variance between networks"
+    between = [(error - learned + sign * 2 * doubt) / left for sign in (-1, 1)]
+    if between[0] <= UNDERFIT and between[1] >= OVERFIT and spread < OVERFIT:
+        return Verdict("unclear", (), f"{said}: these rows are too few to tell what limits it")
     if gap >= OVERFIT or spread >= OVERFIT:
         more, data = _data(curve, error, "more data")
         helps = (*data, "regularisation", *(("averaging",) if spread >= SPREAD else ()))
         averaged = ", or averaging more networks," if spread >= SPREAD else ""
         return Verdict("variance", helps, f"{said}: {more} more regularisation{averaged} would help, more capacity would not")
     if gap <= UNDERFIT and spread < SPREAD:
-        return Verdict(
-            "bias",
-            ("capacity", "columns"),
-            f"{said}: more capacity, longer training or columns that say more would help; more data or regularisation would not",
-        )
+        unless = "" if noise is not None else "unless what is left is noise, "
+        what = f"{unless}more capacity, longer training or columns that say more would help; more data or regularisation would not"
+        return Verdict("bias", ("capacity", "columns"), f"{said}: {what}")
     more, data = _data(curve, error, "more data")
     return Verdict(
         "both", (*data, "capacity"), f"{said}: both limit it, so {more} more capacity together with more regularisation is worth trying"
