@@ -18,6 +18,7 @@ _NAMES = {
     "train": "goodfit.api",
     "predict": "goodfit.api",
     "evaluate": "goodfit.api",
+    "combine": "goodfit.api",
     "compare": "goodfit.api",
     "describe": "goodfit.api",
     "generate": "goodfit.api",

@@ -127,6 +127,37 @@ def test_folds_are_compared_out_of_fold(tmp_path: Path) -> None:
     assert over["high"] - over["value"] == pytest.approx(half, rel=0.02)
 
 
+def test_on_test_rows_that_seeds_share_rows_and_seeds_must_both_agree(tmp_path: Path) -> None:
+    table(300).drop("price").write_csv(tmp_path / "train.csv")
+    table(200, seed=4).drop("price").write_csv(tmp_path / "test.csv")
+    for seed in (0, 1, 2):
+        for name, penalty in (("good", GOOD), ("poor", POOR)):
+            _train(tmp_path, f"{name}-{seed}", penalty, seed=seed, test=tmp_path / "test.csv")
+    found = gf.compare(*(tmp_path / f"{name}-{seed}" for name in ("good", "poor") for seed in (0, 1, 2)))
+    assert found["rows"] == 200
+    tests = {(test["over"], test["metric"]): test for test in found["pairs"][0]["tests"]}
+    scores = np.array(
+        [[gf.load(tmp_path / f"{name}-{seed}").metrics["log_loss"]["value"] for seed in (0, 1, 2)] for name in ("good", "poor")]
+    )
+    assert tests["seeds", "log_loss"]["p"] == pytest.approx(stats.ttest_rel(*scores).pvalue, rel=1e-2)
+    assert tests["rows", "log_loss"]["units"] == 200
+    assert tests["rows", "log_loss"]["value"] == pytest.approx(scores[0].mean() - scores[1].mean(), rel=1e-4)
+    assert found["pairs"][0]["verdict"] == "better"
+
+
+def test_rows_of_a_group_count_together(tmp_path: Path) -> None:
+    frame = table(300).drop("price").with_columns(patient=pl.int_range(300) // 5)
+    frame.write_csv(tmp_path / "train.csv")
+    for name, penalty in (("a", GOOD), ("b", POOR)):
+        _train(tmp_path, name, penalty, data__group="patient")
+    (pair,) = gf.compare(tmp_path / "a", tmp_path / "b")["pairs"]
+    tests = {test["metric"]: test for test in pair["tests"]}
+    rows = gf.load(tmp_path / "a").analysis["targets"][0]["scores"]["rows"]
+    assert {test["units"] for test in tests.values()} == {rows // 5}
+    assert tests["accuracy"]["test"] == "paired t over groups"
+    assert "roc_auc" not in tests  # whose variance is that of independent rows
+
+
 def test_what_cannot_be_compared_is_one_sentence(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pl.read_csv(place / "train.csv").head(450).write_csv(tmp_path / "train.csv")
     _train(tmp_path, "other-data", GOOD)

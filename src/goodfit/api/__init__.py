@@ -1,5 +1,6 @@
 """What a user calls: `train`, `predict`, `evaluate`, `describe`, and the run that they leave."""
 
+from goodfit.api.combining import combine
 from goodfit.api.comparing import compare
 from goodfit.api.pictures import generate_pictures
 from goodfit.api.run import Run, load
@@ -9,6 +10,7 @@ from goodfit.api.writing import generate
 
 __all__ = [
     "Run",
+    "combine",
     "compare",
     "describe",
     "evaluate",

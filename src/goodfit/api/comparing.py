@@ -57,7 +57,7 @@ class _Part:
 
 
 @dataclass
-class _Judged:
+class Judged:
     """A run and what was scored of it."""
 
     run: Run
@@ -71,7 +71,9 @@ class _Judged:
     @property
     def asked(self) -> dict[str, Any]:
         """The settings that the call named, flat, without the seed."""
-        return {name: value for name, value in _flat(self.run.about.get("request") or {}) if name != "seed"}
+        about = self.run.about
+        asked = {name: value for name, value in _flat(about.get("request") or {}) if name != "seed"}
+        return asked | ({"combined": [entry["run"] for entry in about["combined"]]} if "combined" in about else {})
 
 
 def compare(
@@ -102,9 +104,9 @@ def compare(
         raise InputError("labelled rows and on='valid' cannot be had together; leave one out")
     sides = _sides(runs, network)
     judged = [own for side in sides for own in side]
-    _same_target(judged)
+    same_target(judged)
     if source is None:
-        _same_data(judged)
+        same_data(judged)
     notes: list[str] = []
     if on == "valid":
         for own in judged:
@@ -134,12 +136,12 @@ def compare(
     }
 
 
-def _sides(runs: Sequence[Given | Iterable[Given]], network: Any) -> list[list[_Judged]]:
+def _sides(runs: Sequence[Given | Iterable[Given]], network: Any) -> list[list[Judged]]:
     """The sides, in the order in which they were named. Raises InputError where there are not two."""
     if len(runs) == 1 and not isinstance(runs[0], str | Path | Run):
         runs = tuple(runs[0])
     lists = [[run] if isinstance(run, str | Path | Run) else list(run) for run in runs]
-    opened = [[_judged(run, network) for run in side] for side in lists]
+    opened = [[judged_run(run, network) for run in side] for side in lists]
     folders = [own.run.folder.resolve() for side in opened for own in side]
     twice = next((folder for number, folder in enumerate(folders) if folder in folders[:number]), None)
     if twice is not None:
@@ -148,18 +150,19 @@ def _sides(runs: Sequence[Given | Iterable[Given]], network: Any) -> list[list[_
         raise InputError(f"comparing needs at least two runs; {len(folders)} {'was' if len(folders) == 1 else 'were'} given")
     if any(len(side) > 1 for side in lists):
         return opened
-    grouped: dict[str, list[_Judged]] = {}
+    grouped: dict[str, list[Judged]] = {}
     for (own,) in opened:
         grouped.setdefault(json.dumps(own.asked, sort_keys=True), []).append(own)
     return list(grouped.values()) if len(grouped) > 1 else opened  # of one recipe alone, each run stands for itself
 
 
-def _judged(given: Given, network: Any) -> _Judged:
+def judged_run(given: Given, network: Any) -> Judged:
+    """The run with its target. Raises InputError where it has no model yet."""
     run = given if isinstance(given, Run) else load(given, network)
     path = run.folder / "model" / "bundle.json"
     if not path.is_file():
         raise InputError(f"{run.folder} has no model yet; finish it with: goodfit train --resume {run.folder}", file=run.folder)
-    return _Judged(run, TargetSpec.from_json(read_json(path)["target"]))
+    return Judged(run, TargetSpec.from_json(read_json(path)["target"]))
 
 
 def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -169,7 +172,8 @@ def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-def _same_target(judged: list[_Judged]) -> None:
+def same_target(judged: list[Judged]) -> None:
+    """Raises InputError where runs learned other targets, or one that has no rows to compare."""
     first = judged[0]
     for part in first.target.parts or (first.target,):
         if part.kind not in COMPARED:
@@ -191,7 +195,8 @@ def _named(target: TargetSpec) -> str:
     return f"{', '.join(map(repr, target.names))} ({target.kind}{classes})"
 
 
-def _same_data(judged: list[_Judged]) -> None:
+def same_data(judged: list[Judged]) -> None:
+    """Raises InputError where runs were trained on other data."""
     prints = [str(own.run.about.get("fingerprint")) for own in judged]
     for own, mark in zip(judged[1:], prints[1:], strict=True):
         if mark != prints[0]:
@@ -202,7 +207,7 @@ def _same_data(judged: list[_Judged]) -> None:
             )
 
 
-def _validation(own: _Judged) -> dict[str, _Part]:
+def _validation(own: Judged) -> dict[str, _Part]:
     """The validation rows of each fold, as the run kept them."""
     found = kept(own.run.folder)
     parts = {}
@@ -232,7 +237,7 @@ def _part(
     return _Part(rows, losses, learned, weight, group)
 
 
-def _predict(judged: list[_Judged], source: Any, device: str | None, progress: Progress, notes: list[str]) -> None:
+def _predict(judged: list[Judged], source: Any, device: str | None, progress: Progress, notes: list[str]) -> None:
     """Score every run on its sealed test rows, whose opening is recorded first, or on the rows of `source`."""
     progress.stage("reading")
     bundles = [own.run.bundle for own in judged]
@@ -257,7 +262,7 @@ def _predict(judged: list[_Judged], source: Any, device: str | None, progress: P
         progress.advance()
 
 
-def _same_rows(judged: list[_Judged], rows: list[np.ndarray]) -> None:
+def _same_rows(judged: list[Judged], rows: list[np.ndarray]) -> None:
     """Raises InputError where runs of the same seed have other test rows: their splits were asked for differently."""
     for index, own in enumerate(judged):
         for before in range(index):
@@ -269,7 +274,7 @@ def _same_rows(judged: list[_Judged], rows: list[np.ndarray]) -> None:
                 )
 
 
-def _given(judged: list[_Judged], bundles: list[Bundle], source: Any, progress: Progress) -> list[tuple[Dataset, np.ndarray]]:
+def _given(judged: list[Judged], bundles: list[Bundle], source: Any, progress: Progress) -> list[tuple[Dataset, np.ndarray]]:
     """The rows of `source` as each run reads them; those that all can be judged by. Raises InputError for rows that a run learned from."""
     read = [bundle.read(source, truth=True) for bundle in bundles]
     usable = []
@@ -285,13 +290,13 @@ def _given(judged: list[_Judged], bundles: list[Bundle], source: Any, progress: 
     return [(data, rows) for data in read]
 
 
-def _learned(own: _Judged) -> int:
+def _learned(own: Judged) -> int:
     """About how many rows a run learned from: of several networks, all that are no test rows."""
     parts = read_json(own.run.folder / "data.json")["split"]
     return max(1, int(parts["train"]) + (int(parts["valid"]) if own.run.about.get("members", 1) > 1 else 0))
 
 
-def _common(sides: list[list[_Judged]], on: str) -> list[str]:
+def _common(sides: list[list[Judged]], on: str) -> list[str]:
     """The parts that every side has, in a fixed order. Raises InputError where there is none."""
     keys = [{key for own in side for key in own.parts} for side in sides]
     common = set.intersection(*keys)
@@ -307,7 +312,7 @@ def _common(sides: list[list[_Judged]], on: str) -> list[str]:
     return [key for key in dict.fromkeys(key for own in sides[0] for key in own.parts) if key in common]
 
 
-def _tests(a: list[_Judged], b: list[_Judged], keys: list[str], on: str, seed: int) -> list[tuple[str, str, Difference]]:
+def _tests(a: list[Judged], b: list[Judged], keys: list[str], on: str, seed: int) -> list[tuple[str, str, Difference]]:
     """(over, metric, difference) for one pair of sides."""
     own, other = ([[run.parts[key] for run in side if key in run.parts] for key in keys] for side in (a, b))
     found: list[tuple[str, str, Difference]] = []
@@ -387,7 +392,7 @@ def _verdict(tests: list[dict[str, Any]], metric: str) -> str:
     return "better" if signs.pop() else "worse"
 
 
-def _described(sides: list[list[_Judged]], keys: list[str]) -> list[dict[str, Any]]:
+def _described(sides: list[list[Judged]], keys: list[str]) -> list[dict[str, Any]]:
     """Each side with its runs, the settings in which it differs from others, and its means."""
     asked = [side[0].asked for side in sides]
     differing = sorted({name for own in asked for name in own if any(other.get(name) != own[name] for other in asked)})

@@ -185,6 +185,30 @@ def compare(
     _show(comparison_page(result))
 
 
+@app.command()
+def combine(
+    runs: Annotated[list[str], typer.Argument(help="Folders of runs of the same data, seed and split.", metavar="RUN...")],
+    out: Annotated[str | None, typer.Option(help="Folder of the new run; runs/combined-<n> when not given.")] = None,
+    network: Network = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Make one run of several: those that help, averaged with weights found on their validation rows."""
+    from goodfit import api
+    from goodfit.cli.progress import Bars
+
+    with Bars(quiet=as_json) as bars:
+        run = api.combine(*runs, out=out, device=device, progress=bars, network=network)
+    if as_json:
+        _print_json(run.to_json() | {"combined": run.about["combined"]})
+        return
+    from goodfit.cli.tables import combined_table, score_table
+
+    _show(combined_table(run.about))
+    _show(score_table(run.metrics, run.analysis["targets"][0]["scores"]["rows"]))
+    typer.echo(f"the run is in {run.folder}")
+
+
 @app.command(context_settings={"allow_interspersed_args": False})
 def doctor(
     target: Annotated[

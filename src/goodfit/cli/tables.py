@@ -81,6 +81,16 @@ def _tests_table(found: dict[str, Any], names: list[str]) -> Table:
     return table
 
 
+def combined_table(about: dict[str, Any]) -> Table:
+    """The runs of `combine`, each with its weight and its own score on the validation rows."""
+    table = Table(title=f"Together {about['metric']} {about['score']:.4g} on the validation rows", title_justify="left")
+    for name, justify in (("run", "left"), ("weight", "right"), ("alone", "right")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for entry in about["combined"]:
+        table.add_row(Text(entry["run"]), f"{entry['weight']:.0%}", f"{entry['score']:.4g}")
+    return table
+
+
 def layer_table(account: dict[str, Any]) -> Group:
     """Each kind of network layer by layer, and what training it takes."""
     parts = [part for own in (account, *account["others"]) for part in _layers(own)]
