@@ -101,7 +101,7 @@ def combine(
         ]
         run.update(
             **{key: about.get(key) for key in ("source", "test", "valid", "request", "fingerprint", "task")},
-            created=time.time(), command=" ".join(["goodfit combine", *(entry["run"] for entry in entries)]), combined=entries,
+            created=time.time(), command=" ".join(["goodfit combine", *(str(entry["run"]) for entry in entries)]), combined=entries,
             model=" + ".join(dict.fromkeys(member.model["name"] for member in bundle.members)),
             metric=task.score, maximise=task.maximise, score=found.score, members=len(bundle.members),
         )  # fmt: skip

@@ -323,15 +323,15 @@ def _tests(a: list[Judged], b: list[Judged], keys: list[str], on: str, seed: int
     for metric in (*own[0][0].losses, *(["roc_auc"] if ranked else [])):
         if len(keys) > 1:
             share = float(np.mean([len(parts[0].rows) / parts[0].learned for parts in own]))
-            means = [np.array([np.mean([_mean(part, metric) for part in parts]) for parts in side]) for side in (own, other)]
+            first, second = (np.array([np.mean([_mean(part, metric) for part in parts]) for parts in side]) for side in (own, other))
             over = "folds" if on == "valid" and len({run.seed for run in (*a, *b)}) == 1 else "seeds"
-            found.append((over, metric, over_resamples(*means, share)))
+            found.append((over, metric, over_resamples(first, second, share)))
         elif len(seeds) > 1:  # the rows are the same for all seeds, so their scores are independent but for the rows
-            means = [
+            first, second = (
                 np.array([np.mean([_mean(run.parts[keys[0]], metric) for run in side if run.seed == number]) for number in seeds])
                 for side in (a, b)
-            ]
-            found.append(("seeds", metric, over_resamples(*means, 0.0)))
+            )
+            found.append(("seeds", metric, over_resamples(first, second, 0.0)))
     return found
 
 

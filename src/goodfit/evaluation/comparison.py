@@ -80,11 +80,11 @@ def over_rows(
     residual = totals[:, 0] - value * totals[:, 1]
     error = float(np.sqrt(units / (units - 1) * np.square(residual).sum()) / totals[:, 1].sum())
     p, low, high = _t(value, error, units - 1, stats)
-    if units >= _FEW and error > 0:
-        drawn = bootstrap.sums(totals, RESAMPLES, seed, "compare")
-        found = bootstrap.summary(value, drawn[:, 0] / drawn[:, 1])
-        low, high = found["low"], found["high"]
-    return Difference(value, low, high, p, p, units, name)
+    if units < _FEW or not error:
+        return Difference(value, low, high, p, p, units, name)
+    drawn = bootstrap.sums(totals, RESAMPLES, seed, "compare")
+    found = bootstrap.summary(value, drawn[:, 0] / drawn[:, 1])
+    return Difference(value, found["low"], found["high"], p, p, units, name)
 
 
 def sign_test(a: np.ndarray, b: np.ndarray, *, seed: int = 0) -> Difference:
@@ -172,7 +172,7 @@ def row_losses(target: TargetSpec, prediction: Prediction, truth: np.ndarray) ->
     Raises InputError for other tasks.
     """
     if target.kind == "several":
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for index, part in enumerate(target.parts):
             name = part.names[0]
             own = {key.removeprefix(f"{name}/"): value for key, value in prediction.items() if key.startswith(f"{name}/")}
