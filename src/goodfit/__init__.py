@@ -18,6 +18,8 @@ _NAMES = {
     "train": "goodfit.api",
     "predict": "goodfit.api",
     "evaluate": "goodfit.api",
+    "combine": "goodfit.api",
+    "compare": "goodfit.api",
     "describe": "goodfit.api",
     "generate": "goodfit.api",
     "generate_pictures": "goodfit.api",

@@ -289,6 +289,26 @@ def test_given_parts_stay_and_a_missing_validation_part_comes_from_training() ->
         split(one, classes(one), DataPart(), 0)
 
 
+def test_repeats_deal_the_rows_out_anew() -> None:
+    y = np.random.default_rng(0).integers(0, 2, 60)
+    data, target = table({}, y=y), TargetSpec("binary", ("y",), (0, 1))
+    found = folds(data, target, np.arange(60), 5, DataPart(), 3, repeats=3)
+    assert len(found) == 15
+    once = folds(data, target, np.arange(60), 5, DataPart(), 3)
+    assert all(np.array_equal(a, b) for pair, other in zip(found, once, strict=False) for a, b in zip(pair, other, strict=True))
+    for repeat in range(3):
+        own = found[5 * repeat : 5 * repeat + 5]
+        assert sorted(np.concatenate([valid for _, valid in own]).tolist()) == list(range(60))
+        assert all(abs(y[valid].mean() - y.mean()) < 0.1 for _, valid in own)
+    assert len({tuple(valid) for _, valid in found}) == 15
+    for k, repeats in ((1, 1), (3, 0)):
+        with pytest.raises(SettingError, match="at least 2 folds and 1 repeat"):
+            folds(data, target, np.arange(60), k, DataPart(), 3, repeats=repeats)
+    timed = table({"t": "time"}, t=np.arange(60.0), y=y)
+    with pytest.raises(SettingError, match="time has one order; give 1 repeat rather than 2"):
+        folds(timed, target, np.arange(60), 3, DataPart(), 3, repeats=2)
+
+
 @given(n=st.integers(4, 120), k=st.integers(2, 8), seed=st.integers(0, 1_000), C=st.integers(2, 5))
 @settings(max_examples=60, deadline=None)
 def test_folds_cover_every_row_once_with_even_classes(n: int, k: int, seed: int, C: int) -> None:

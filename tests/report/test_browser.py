@@ -57,7 +57,7 @@ def test_it_asks_for_nothing_and_fits(name: str, page: Browser, report: Callable
         assert page.requests() == []
         assert page.complaints() == []
     shown = page.run("[...document.querySelectorAll('section')].filter(s => s.getBoundingClientRect().height > 60).map(s => s.id)")
-    assert shown == [section for section, _, _ in _SECTIONS if section not in ("looks", "samples", "unlabelled")]
+    assert shown == [section for section, _, _ in _SECTIONS if section not in ("limits", "looks", "samples", "unlabelled")]
     assert page.run("document.scripts.length") == 0
 
 

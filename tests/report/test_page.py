@@ -109,7 +109,9 @@ def test_page_is_whole(name: str, run_folder: Callable[[str], Path], report: Cal
     assert path == run_folder(name) / "report.html"
     assert len(text.encode()) < 1_000_000
     sections = [attributes["id"] for tag, attributes in seen.elements if tag == "section"]
-    assert sections == [section for section, _, _ in _SECTIONS if section not in ("looks", "samples", "unlabelled")]  # which few runs have
+    assert sections == [
+        section for section, _, _ in _SECTIONS if section not in ("limits", "looks", "samples", "unlabelled")
+    ]  # which few runs have
     assert sum(tag == "h1" for tag, _ in seen.elements) == 1
     levels = [int(tag[1]) for tag, _ in seen.elements if re.fullmatch("h[1-4]", tag)]
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels)), "no level of headings is left out"

@@ -1,5 +1,7 @@
 """What a user calls: `train`, `predict`, `evaluate`, `describe`, and the run that they leave."""
 
+from goodfit.api.combining import combine
+from goodfit.api.comparing import compare
 from goodfit.api.pictures import generate_pictures
 from goodfit.api.run import Run, load
 from goodfit.api.scoring import describe, evaluate, models, predict, predict_file, report, runs
@@ -8,6 +10,8 @@ from goodfit.api.writing import generate
 
 __all__ = [
     "Run",
+    "combine",
+    "compare",
     "describe",
     "evaluate",
     "generate",

@@ -176,6 +176,8 @@ def _reason(run: RunFolder) -> str | None:
     recipe, kind = run.recipe, run.about.get("task")
     if kind == "generation":
         return unreadable(Recipe(), kind)
+    if "combined" in run.about:
+        return "the run combines others and trained nothing itself; examine those"
     if recipe is None:
         raise BundleError(
             f"{run.path} was stopped before it began to train; finish it with: goodfit train --resume {run.path}", file=run.path

@@ -92,7 +92,7 @@ class Fitted:
     """A trained member, its fold, the record of its epochs, its validation rows and what it predicts there (with the best weights).
 
     target: [v, ...] of the validation rows, as the encoder has it. scoring: seconds that the test rows will take. partner: whether it is the second network of its fold.
-    task: what it was judged by, with the fold's own standardisation; best_score is of its score. updates: that were made. signals: what was seen of it
+    task: what it was judged by, with the fold's own standardisation; best_score is of its score. updates: that were made. learned: rows that it learned from. signals: what was seen of it
     while it was trained (see doctor.signals).
     """
 
@@ -109,6 +109,7 @@ class Fitted:
     best_epoch: int
     epochs: int
     updates: int = 0
+    learned: int = 0
     signals: dict[str, Any] = field(default_factory=dict)
 
 
@@ -234,7 +235,7 @@ def train_member(
     target = encoded.target[torch.from_numpy(valid_rows)].cpu().numpy()
     return Fitted(
         member, job.fold, job.partner, job.history, valid_rows, target, prediction, scoring, task,
-        state.stopper.best, state.stopper.best_epoch + 1, state.epoch, state.step, signals.to_json(),
+        state.stopper.best, state.stopper.best_epoch + 1, state.epoch, state.step, len(fold.train_rows), signals.to_json(),
     )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ import torch
 from goodfit.api.blend import member_weights
 from goodfit.api.fitting import Fitted
 from goodfit.api.folder import RunFolder
+from goodfit.api.kept import keep
+from goodfit.api.limits import KINDS, limits
 from goodfit.api.rebuilding import autoencoded
 from goodfit.api.scoring import network_account, row_weights
 from goodfit.api.writing import samples
@@ -31,6 +33,7 @@ from goodfit.tasks.cooling import temperature
 from goodfit.tasks.voices import STEPWISE
 
 COVERAGE = 0.9
+_LIMITS = 3  # times what the test rows took must be left for a look at rows that were learned from
 CALIBRATED = 200  # rows at least: the temperature is then known to about a tenth
 
 
@@ -89,6 +92,17 @@ def temperatures(fitted: list[Fitted], weight: np.ndarray | None) -> dict[str, f
     return found
 
 
+def out_of_fold(fitted: list[Fitted]) -> list[tuple[np.ndarray, int, dict[str, np.ndarray]]]:
+    """Per fold the rows, how many were learned from, and what the networks that did not learn from the rows say of them together.
+
+    Networks that were all judged by the same rows are one fold.
+    """
+    if all(np.array_equal(result.rows, fitted[0].rows) for result in fitted):
+        together = mean_prediction([result.prediction for result in fitted], member_weights(fitted))
+        return [(fitted[0].rows, fitted[0].learned, together)]
+    return [(fold.rows, fold.learned, prediction) for fold, prediction in _blended(fitted)]
+
+
 def _blended(fitted: list[Fitted]) -> list[tuple[Fitted, dict[str, np.ndarray]]]:
     """Per fold one of its members, for the rows, and what those that did not learn from the rows say of them together."""
     weights = member_weights(fitted)
@@ -126,8 +140,16 @@ def review(
     if part == "test" and not openings(run.path):  # a run killed in this stage opens it once all the same
         open_test(run.path, "goodfit train", len(rows), data.fingerprint)
     bundle.coverage = COVERAGE
+    now = time.monotonic()
+    weight, each = row_weights(data, rows), []
+    if all(spec.kind in KINDS for spec in bundle.target.parts or (bundle.target,)):
+        each = bundle.separate(data, device=device, rows=rows)
+    prediction = bundle.together(each) if each else bundle.decoded(data, device=device, rows=rows)
+    took = time.monotonic() - now
+    limited = None
+    if each and (deadline is None or deadline - time.monotonic() > _LIMITS * took):
+        limited = limits(bundle, each, data, rows, fitted, split, weight, device=device, seed=recipe.seed)
     left = None if deadline is None else max(deadline - time.monotonic(), 1.0)
-    prediction, weight = bundle.decoded(data, device=device, rows=rows), row_weights(data, rows)
     if bundle.target.kind == "reconstruction":
         network = autoencoded(bundle, data, device)
         analysis = analyse_rebuilt(data, bundle.target, split, network, part=part, prediction=prediction, weight=weight, seed=recipe.seed)
@@ -145,6 +167,8 @@ def review(
             seed=recipe.seed,
             seconds=left,
         )
+    for entry, found in zip(analysis["targets"], limited or [], strict=limited is not None):
+        entry["limits"] = found
     if bundle.target.kind == "caption":
         member = bundle.members[0]
         analysis["targets"][0]["looks"] = looks(member.network, member.encoder, data, rows, prediction["unit"])
@@ -152,6 +176,7 @@ def review(
         analysis["targets"][0]["samples"] = samples(bundle, recipe.seed)
     run.write("analysis.json", analysis)
     run.write("network.json", network_account(bundle, recipe))
+    keep(run.path, bundle, data, out_of_fold(fitted))
     best = next(result for result in fitted if not result.partner)
     run.update(
         model=" + ".join(dict.fromkeys(member.model["name"] for member in bundle.members)),

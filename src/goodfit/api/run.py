@@ -12,6 +12,7 @@ from goodfit.base.errors import BundleError
 from goodfit.base.files import read_json
 from goodfit.base.recipe import Recipe
 from goodfit.bundle.bundle import Bundle
+from goodfit.evaluation.cross_validation import cross_validated
 
 
 class Run:
@@ -51,6 +52,17 @@ class Run:
         if len(targets) == 1:
             return dict(targets[0]["scores"]["metrics"])
         return {f"{target['name']}/{name}": score for target in targets for name, score in target["scores"]["metrics"].items()}
+
+    @property
+    def cross_validated(self) -> dict[str, dict[str, float]]:
+        """{metric: {value, low, high, std}} over the folds, each judged by networks that did not learn from it; see `evaluation.cross_validation`.
+
+        Raises InputError where there was one fold. The rows also decided when training stopped, which flatters the scores a little.
+        """
+        from goodfit.api.kept import kept
+
+        found = kept(self.folder)
+        return cross_validated(self.bundle.target, found.folds)
 
     @property
     def findings(self) -> list[dict[str, Any]]:

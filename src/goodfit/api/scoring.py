@@ -116,7 +116,7 @@ def evaluate(
     folder = opened.folder if opened else Path(str(run))
     bundle = opened.bundle if opened else _bundle(folder, network)
     if source is None:
-        data, rows = _sealed(RunFolder(folder))
+        data, rows = sealed(RunFolder(folder))
         count = open_test(folder, "goodfit evaluate", len(rows), data.fingerprint)
         if count > 1:
             progress.say(f"the sealed test set has now been opened {count} times; choosing by its score makes the score too good")
@@ -126,13 +126,7 @@ def evaluate(
         for note in data.notes:
             progress.say(note.message)
         rows = np.arange(data.rows)
-        missing = [name for name in bundle.target.names if name not in data.schema.names]
-        if missing:
-            raise DataError(
-                f"evaluating needs the target column {missing[0]!r}; the rows do not have it, so predict them instead",
-                file=str(source) if isinstance(source, str | Path) else None,
-                column=missing[0],
-            )
+        refuse_without_target(bundle, data, source)
     progress.stage("scoring")
     target = bundle.target
     if target.kind == "generation":
@@ -140,8 +134,8 @@ def evaluate(
 
         return evaluate_generator(RunFolder(folder), bundle, data, rows, device or "cpu")
     if source is not None and target.kind not in UNLABELLED:
-        rows = _labelled(data, rows, target.names, progress)
-        rows = _untold(bundle, data, rows, progress)
+        rows = labelled_rows(data, rows, target.names, progress)
+        rows = untold(bundle, data, rows, progress)
     decoded = bundle.decoded(data, device=device or "cpu", rows=rows)
     with naming(source):
         whole = len(rows) == data.rows  # then an error can name its row
@@ -150,7 +144,18 @@ def evaluate(
     return {"metrics": scores(target, tasks.build(target.to_json()), decoded, encoded, weight, seed=0), "rows": len(rows)}
 
 
-def _labelled(data: Dataset, rows: np.ndarray, names: tuple[str, ...], progress: Progress) -> np.ndarray:
+def refuse_without_target(bundle: Bundle, data: Dataset, source: Any) -> None:
+    """Raises DataError where the rows of `source` lack a column of the target."""
+    missing = [name for name in bundle.target.names if name not in data.schema.names]
+    if missing:
+        raise DataError(
+            f"evaluating needs the target column {missing[0]!r}; the rows do not have it, so predict them instead",
+            file=str(source) if isinstance(source, str | Path) else None,
+            column=missing[0],
+        )
+
+
+def labelled_rows(data: Dataset, rows: np.ndarray, names: tuple[str, ...], progress: Progress) -> np.ndarray:
     """The rows that have every target; raises DataError when there are none."""
     known = np.logical_and.reduce([data.column(name).is_not_null().to_numpy()[rows] for name in names])
     if not known.any():
@@ -161,7 +166,7 @@ def _labelled(data: Dataset, rows: np.ndarray, names: tuple[str, ...], progress:
     return rows[known]
 
 
-def _untold(bundle: Bundle, data: Dataset, rows: np.ndarray, progress: Progress) -> np.ndarray:
+def untold(bundle: Bundle, data: Dataset, rows: np.ndarray, progress: Progress) -> np.ndarray:
     """Without the nodes of the graph of training whose labels the networks are told; raises DataError where there are no others."""
     told = np.intersect1d(rows, np.concatenate([member.encoder.told(data) for member in bundle.members]))
     if not told.size:
@@ -181,7 +186,7 @@ def row_weights(data: Dataset, rows: np.ndarray | None) -> np.ndarray | None:
     return weight if rows is None else weight[rows]
 
 
-def _sealed(run: RunFolder) -> tuple[Dataset, np.ndarray]:
+def sealed(run: RunFolder) -> tuple[Dataset, np.ndarray]:
     """The data and the sealed test rows of a run."""
     about = run.about
     if about["source"] is None:

@@ -59,6 +59,7 @@ def solve_member(
     own = None if fold.weight is None else fold.weight[fold.valid_rows]
     penalties = (recipe.model.penalty,) if recipe.model.penalty is not None else PENALTIES[name]
     progress.stage(f"solving {name}", len(penalties))
+    (run.path / job.history).parent.mkdir(parents=True, exist_ok=True)
     before = run.lines(job.history)
     found_before = recipe.model.penalty is not None and len(before) > 1  # by a run that was interrupted later: its record stays
     if not found_before:
@@ -93,7 +94,8 @@ def solve_member(
     member.model["settings"] = settings | {"penalty": penalty}
     keep(recipe.with_(model__penalty=penalty))
     return Fitted(
-        member, job.fold, job.partner, job.history, fold.valid_rows, target, prediction, 0.0, task, score, number + 1, number + 1
+        member, job.fold, job.partner, job.history, fold.valid_rows, target, prediction, 0.0, task, score, number + 1, number + 1,
+        learned=len(fold.train_rows),
     )  # fmt: skip
 
 

@@ -130,7 +130,21 @@ class Bundle:
         if self.target.kind in STEPWISE and len(self.members) > 1:  # networks of the same rows, whose encoders are alike
             together = replace(self.members[0], network=Voices([member.network for member in self.members], self.weights))
             return together.predict(data, device=device, rows=rows, double=double)
-        decoded = mean_prediction([member.predict(data, device=device, rows=rows, double=double) for member in self.members], self.weights)
+        return self.together(self.separate(data, device=device, rows=rows, double=double))
+
+    def separate(
+        self, data: Dataset, *, device: str | torch.device = "cpu", rows: np.ndarray | None = None, double: bool = False
+    ) -> list[dict[str, np.ndarray]]:
+        """What each member predicts of the rows, decoded, as it is."""
+        return [member.predict(data, device=device, rows=rows, double=double) for member in self.members]
+
+    def together(self, predictions: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The mean of the members' predictions, cooled."""
+        return self.cool(mean_prediction(predictions, self.weights))
+
+    def cool(self, decoded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Decoded predictions at the temperatures of the bundle."""
+        decoded = dict(decoded)
         for name, temperature in self.temperatures.items():
             key = f"{name}/probability" if self.target.parts else "probability"
             decoded[key] = cooled(decoded[key], temperature).astype(decoded[key].dtype)

@@ -155,6 +155,60 @@ def evaluate(
     _show(score_table(result["metrics"], result["rows"]))
 
 
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(help="Folders of runs; those of the same settings with other seeds are one side.", metavar="RUN...")
+    ],
+    data: Annotated[
+        str | None, typer.Option(help="Labelled rows that no run learned from; the sealed test rows when not given, which is recorded.")
+    ] = None,
+    on: Annotated[
+        str, typer.Option(help="test, or valid: the validation rows, as networks saw them that did not learn from them.")
+    ] = "test",
+    network: Network = None,
+    device: Device = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Tell whether runs differ by more than chance: paired tests over rows, folds and seeds."""
+    from goodfit import api
+    from goodfit.cli.progress import Bars
+
+    with Bars(quiet=as_json) as bars:
+        result = api.compare(*runs, source=data, on=on, device=device, progress=bars, network=network, seed=seed)
+    if as_json:
+        _print_json(result)
+        return
+    from goodfit.cli.tables import comparison_page
+
+    _show(comparison_page(result))
+
+
+@app.command()
+def combine(
+    runs: Annotated[list[str], typer.Argument(help="Folders of runs of the same data, seed and split.", metavar="RUN...")],
+    out: Annotated[str | None, typer.Option(help="Folder of the new run; runs/combined-<n> when not given.")] = None,
+    network: Network = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Make one run of several: those that help, averaged with weights found on their validation rows."""
+    from goodfit import api
+    from goodfit.cli.progress import Bars
+
+    with Bars(quiet=as_json) as bars:
+        run = api.combine(*runs, out=out, device=device, progress=bars, network=network)
+    if as_json:
+        _print_json(run.to_json() | {"combined": run.about["combined"]})
+        return
+    from goodfit.cli.tables import combined_table, score_table
+
+    _show(combined_table(run.about))
+    _show(score_table(run.metrics, run.analysis["targets"][0]["scores"]["rows"]))
+    typer.echo(f"the run is in {run.folder}")
+
+
 @app.command(context_settings={"allow_interspersed_args": False})
 def doctor(
     target: Annotated[

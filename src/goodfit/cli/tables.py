@@ -20,6 +20,77 @@ def score_table(metrics: dict[str, dict[str, float]], rows: int) -> Table:
     return table
 
 
+_VERDICTS = {
+    "better": "{a} is better than {b}: more than chance",
+    "worse": "{b} is better than {a}: more than chance",
+    "chance": "{a} and {b}: the difference may be chance",
+    "unclear": "{a} and {b}: not all tests agree, so the difference may be chance",
+}
+
+
+def comparison_page(found: dict[str, Any]) -> Group:
+    """The sides of `compare` with their scores, the tests of every pair, and what they say."""
+    names = _side_names(len(found["sides"]))
+    return Group(
+        _sides_table(found, names),
+        _tests_table(found, names),
+        *(
+            Text(f"{_VERDICTS[pair['verdict']].format(a=names[pair['a']], b=names[pair['b']])} ({found['metric']}).")
+            for pair in found["pairs"]
+        ),
+        *(Text(f"{note[:1].upper()}{note[1:]}.", style="dim") for note in found["notes"]),
+    )
+
+
+def _side_names(count: int) -> list[str]:
+    return [chr(ord("A") + index) if count <= 26 else str(index + 1) for index in range(count)]
+
+
+def _sides_table(found: dict[str, Any], names: list[str]) -> Table:
+    table = Table(title=f"{found['rows']:,} rows ({found['on']})", title_justify="left")
+    metrics = list(found["sides"][0]["metrics"])
+    for name in ("", "run", "settings that differ"):
+        table.add_column(name, overflow="fold")
+    for name in metrics:
+        table.add_column(name, justify="right")
+    for name, side in zip(names, found["sides"], strict=True):
+        more = f" and {len(side['runs']) - 1} more" if len(side["runs"]) > 1 else ""
+        settings = ", ".join(f"{key}={value}" for key, value in side["settings"].items() if value is not None)
+        table.add_row(name, Text(side["runs"][0] + more), Text(settings), *(f"{side['metrics'][metric]:.4g}" for metric in metrics))
+    return table
+
+
+def _tests_table(found: dict[str, Any], names: list[str]) -> Table:
+    table = Table(title="Differences, each with its 95 % interval", title_justify="left")
+    for name, justify in (
+        ("pair", "left"),
+        ("metric", "left"),
+        ("over", "left"),
+        ("difference", "right"),
+        ("interval", "right"),
+        ("p" if len(found["pairs"]) == 1 else "p (Holm)", "right"),
+        ("it is", "left"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for pair in found["pairs"]:
+        for test in pair["tests"]:
+            table.add_row(
+                f"{names[pair['a']]} - {names[pair['b']]}", test["metric"], f"{test['units']:,} {test['over']}", f"{test['value']:+.4g}",
+                f"{test['low']:+.3g} to {test['high']:+.3g}", f"{test['adjusted']:.2g}", "real" if test["real"] else "chance",
+            )  # fmt: skip
+    return table
+
+
+def combined_table(about: dict[str, Any]) -> Table:
+    """The runs of `combine`, each with its weight and its own score on the validation rows."""
+    table = Table(title=f"Together {about['metric']} {about['score']:.4g} on the validation rows", title_justify="left")
+    for name, justify in (("run", "left"), ("weight", "right"), ("alone", "right")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for entry in about["combined"]:
+        table.add_row(Text(entry["run"]), f"{entry['weight']:.0%}", f"{entry['score']:.4g}")
+    return table
+
+
 def layer_table(account: dict[str, Any]) -> Group:
     """Each kind of network layer by layer, and what training it takes."""
     parts = [part for own in (account, *account["others"]) for part in _layers(own)]

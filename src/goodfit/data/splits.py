@@ -13,7 +13,7 @@ import polars as pl
 
 from goodfit.base.errors import DataError, SettingError
 from goodfit.base.recipe import DataPart
-from goodfit.base.streams import numpy_stream
+from goodfit.base.streams import derive, numpy_stream
 from goodfit.data.dataset import TEST, TRAIN, VALID, Dataset
 from goodfit.data.gaps import codes_of, has_gaps, labelled
 from goodfit.data.target import STRUCTURED, UNLABELLED, TargetSpec
@@ -95,21 +95,30 @@ def _given(dataset: Dataset, target: TargetSpec, settings: DataPart, seed: int) 
 
 
 def folds(
-    dataset: Dataset, target: TargetSpec, rows: np.ndarray, k: int, settings: DataPart, seed: int
+    dataset: Dataset, target: TargetSpec, rows: np.ndarray, k: int, settings: DataPart, seed: int, repeats: int = 1
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """k pairs (train, validation) of positions out of `rows`, sorted.
+    """k pairs (train, validation) of positions out of `rows`, sorted; so many of each repeat, which deals the rows out anew.
 
     Stratified, and by group where there is a group column: every row validates once, and trains in the other k - 1.
     By time: the validation blocks follow each other through the latest rows, and only what lies before a block trains for it.
-    Raises DataError when there are fewer rows, groups or times than folds.
+    Raises DataError when there are fewer rows, groups or times than folds, SettingError for repeats by time, which would all be the same.
     """
     rows = np.sort(np.asarray(rows, dtype=np.int64))
+    if k < 2 or repeats < 1:
+        raise SettingError(f"there must be at least 2 folds and 1 repeat; {k} and {repeats} were given", value=k if k < 2 else repeats)
     divider = _Divider(dataset, target, rows, seed)
     if divider.time is not None:
+        if repeats > 1:
+            raise SettingError(
+                f"folds by time cannot be repeated, since time has one order; give 1 repeat rather than {repeats}", value=repeats
+            )
         share = settings.valid_fraction / (1 - settings.test_fraction)
         return divider.blocks(k, min(0.5, _RECENT * share))
-    fold = divider.fold_of(k)
-    return [(rows[fold != index], rows[fold == index]) for index in range(k)]
+    found = []
+    for repeat in range(repeats):
+        fold = (divider if not repeat else _Divider(dataset, target, rows, derive(seed, "split", "repeat", repeat))).fold_of(k)
+        found += [(rows[fold != index], rows[fold == index]) for index in range(k)]
+    return found
 
 
 class _Divider:
@@ -120,7 +129,7 @@ class _Divider:
         self.total = rows.size
         self.seed = seed
         times, groups = dataset.schema.with_role("time"), dataset.schema.with_role("group")
-        self.group = _group_ids(dataset.column(groups[0].name)) if groups else None
+        self.group = group_ids(dataset.column(groups[0].name)) if groups else None
         self.time = _times(dataset.column(times[0].name), times[0].name) if times else None
         codes = codes_of(dataset, target)
         self.strata = _strata(codes, target, rows, seed)
@@ -326,7 +335,7 @@ def _fill(size: np.ndarray, order: np.ndarray, count: int, leave: int) -> np.nda
     return chosen
 
 
-def _group_ids(column: pl.Series) -> np.ndarray:
+def group_ids(column: pl.Series) -> np.ndarray:
     """[n] int64; a row without a group is a group of its own."""
     values = column.drop_nulls().unique(maintain_order=True)
     ids = column.replace_strict(values, pl.Series(range(values.len()), dtype=pl.Int64), default=None, return_dtype=pl.Int64)

@@ -10,7 +10,7 @@ n rows, C classes. The form, which the report reads:
    "calibration": {"bins": [{"low", "high", "predicted", "observed", "count"}], "error"}|None,
    "coverage": {"claimed", "observed", "half_width"}|None,
    "importance": [{"column", "drop", "low", "high"}], "importance_metric", "mistakes": [see `mistakes`],
-   "forecast": of a forecast alone, see `forecasts.forecast_record`,
+   "limits": of classes and numbers, see `api.limits`, "forecast": of a forecast alone, see `forecasts.forecast_record`,
    "labels": [{"name", "label", "f1_score", "support"}] of multilabel,
    "boxes": [{"label", "ap_50", "support"}], "pictures": [{"name", "true", "found", "image"}] of detection}],
  "data": {"files", "rows", "fingerprint", "columns": [{"name", "kind", "role", "missing", "distinct", "reason"}], "notes": [str],

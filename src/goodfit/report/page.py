@@ -16,6 +16,7 @@ from goodfit.report.sections.errors import errors
 from goodfit.report.sections.findings import findings
 from goodfit.report.sections.headline import headline
 from goodfit.report.sections.importance import importance
+from goodfit.report.sections.limits import limits
 from goodfit.report.sections.looks import looks
 from goodfit.report.sections.mistakes import mistakes
 from goodfit.report.sections.network import network
@@ -32,6 +33,7 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Records], Html]], ...] = (
     ("data", "The data", understanding),
     ("training", "Training", curves),
     ("score", "The score", scores),
+    ("limits", "What limits it", limits),
     ("looks", "Where it looks", looks),
     ("samples", "What it writes", samples),
     ("unlabelled", "What it makes", unlabelled),

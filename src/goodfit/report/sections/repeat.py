@@ -29,7 +29,7 @@ def repeat(records: Records) -> Html:
     commands = [("The command that made this run", str(asked))] if asked else []
     if not records.finished:
         commands.append(("Go on where it was interrupted", f"goodfit train {folder} --resume"))
-    if records.recipe is not None:
+    if records.recipe is not None and "combined" not in (records.run or {}):
         commands.append(("Train again with the very settings of this run", f"goodfit train {data} --recipe {folder}/recipe.yaml"))
     if records.finished:
         commands.append(("Predict new rows", f"goodfit predict {folder} new.csv"))
