@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "train": "goodfit.api",
+    "tune": "goodfit.api",
     "predict": "goodfit.api",
     "evaluate": "goodfit.api",
     "describe": "goodfit.api",

@@ -4,10 +4,13 @@ from goodfit.api.pictures import generate_pictures
 from goodfit.api.run import Run, load
 from goodfit.api.scoring import describe, evaluate, models, predict, predict_file, report, runs
 from goodfit.api.training import train
+from goodfit.api.tuned import Tuned
+from goodfit.api.tuning import tune
 from goodfit.api.writing import generate
 
 __all__ = [
     "Run",
+    "Tuned",
     "describe",
     "evaluate",
     "generate",
@@ -19,4 +22,5 @@ __all__ = [
     "report",
     "runs",
     "train",
+    "tune",
 ]
