@@ -5,7 +5,6 @@ from goodfit.api.run import Run, load
 from goodfit.api.scoring import describe, evaluate, models, predict, predict_file, report, runs
 from goodfit.api.training import train
 from goodfit.api.tuned import Tuned
-from goodfit.api.tuning import tune
 from goodfit.api.writing import generate
 
 __all__ = [
@@ -22,5 +21,4 @@ __all__ = [
     "report",
     "runs",
     "train",
-    "tune",
 ]

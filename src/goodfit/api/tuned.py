@@ -8,7 +8,7 @@ from typing import Any
 from goodfit.api.run import Run
 from goodfit.base.errors import BundleError
 from goodfit.base.files import read_json
-from goodfit.tuning.record import NAME
+from goodfit.tuning import RECORD
 
 
 class Tuned:
@@ -16,9 +16,9 @@ class Tuned:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        if not (self.folder / NAME).is_file():
+        if not (self.folder / RECORD).is_file():
             raise BundleError(f"{self.folder} is not a finished search; give the folder that goodfit tune wrote", file=self.folder)
-        self.record: dict[str, Any] = dict(read_json(self.folder / NAME))
+        self.record: dict[str, Any] = dict(read_json(self.folder / RECORD))
 
     @property
     def best(self) -> dict[str, Any]:
@@ -43,6 +43,11 @@ class Tuned:
     @property
     def run(self) -> Run:
         """The run that was trained with the best settings; its score on the sealed test rows is the honest one."""
+        if "run" not in self.record:
+            raise BundleError(
+                f"the best settings of {self.folder} were not trained yet; go on with: goodfit tune --resume {self.folder}",
+                file=self.folder,
+            )
         return Run(self.folder / self.record["run"])
 
     def predict(self, source: Any = None, *, device: str = "cpu") -> Any:

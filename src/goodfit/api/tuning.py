@@ -34,9 +34,9 @@ from goodfit.data.checks import check
 from goodfit.data.read import read
 from goodfit.data.splits import split
 from goodfit.data.target import detect
-from goodfit.tuning import defaults
+from goodfit.tuning import RECORD, defaults
 from goodfit.tuning import space as spaces
-from goodfit.tuning.record import NAME, record
+from goodfit.tuning.record import record
 from goodfit.tuning.search import Search
 from goodfit.tuning.space import Choice, Range, Space
 from goodfit.tuning.storage import FILE
@@ -186,7 +186,7 @@ def _tune(call: _Call, limit: float | None, begun: float, progress: Progress) ->
         until = None if limit is None else begun + SEARCHING * limit
         with study.heart(), cohort(bench, like, study.need(call.total)) as team:
             write_json(call.folder / CALL, _document(call))
-            Search(study, team, call.total, like.train.epochs or 1, until, progress).run()
+            Search(study, team, call.total, like.train.epochs or 1, until, progress, like.train.time_limit).run()
         best = study.best
         if best is None:
             raise _nothing(study)
@@ -195,16 +195,13 @@ def _tune(call: _Call, limit: float | None, begun: float, progress: Progress) ->
     for name in found["border"]:
         if name not in found["widened"]:
             progress.say(f"the best {name}, {best.settings[name]:.4g}, lies at an end of its range")
+    found |= {"rows": _rows(bench), "target": list(call.request.data.target), "source": absolute(call.source), "task": bench.target.kind}
+    found |= {"model": final.model.name, "seconds": round(time.monotonic() - begun, 2)}
+    write_json(call.folder / RECORD, plain(found))  # whatever becomes of the run
     left = None if limit is None else max(begun + limit - time.monotonic(), 5.0)
     run = _best_run(call, final, left, progress)
-    found |= {
-        "run": run.folder.name,
-        "seconds": round(time.monotonic() - begun, 2),
-        "rows": _rows(bench),
-        "target": list(call.request.data.target),
-    }
-    found |= {"source": absolute(call.source), "task": bench.target.kind, "model": final.model.name, "test": run.metrics}
-    write_json(call.folder / NAME, plain(found))
+    found |= {"run": run.folder.name, "test": run.metrics, "seconds": round(time.monotonic() - begun, 2)}
+    write_json(call.folder / RECORD, plain(found))
     tuned = Tuned(call.folder)
     tuned.report()
     return tuned
@@ -273,7 +270,7 @@ def _identity(call: _Call, bench: Bench, space: Space) -> dict[str, Any]:
             "target": ", ".join(call.request.data.target),
             "task": bench.target.kind,
             "goodfit": __version__,
-            "space": space.to_json(),
+            "space": space.to_json() | ({"grid": call.total} if call.strategy == "grid" else {}),  # of more trials it has other places
             "strategy": call.strategy,
             "settings": {part: value for part, value in settings.items() if value != {}},
         }

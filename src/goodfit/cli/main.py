@@ -140,11 +140,11 @@ def tune(
     as_json: Json = False,
 ) -> None:
     """Search for good settings on DATA and train the best ones as a run."""
-    from goodfit import api
+    from goodfit.api.tuning import tune as search
     from goodfit.cli.progress import Bars
 
     with Bars(quiet=as_json) as bars:
-        tuned = api.tune(
+        tuned = search(
             data, target, trials=trials, time_limit=time_limit, strategy=strategy, sets=sets or (), task=task, recipe=recipe, preset=preset, seed=seed,
             device=device, test=test, valid=valid, out=out, resume=resume, study=study, progress=bars, begun=_begun.get(),
         )  # fmt: skip

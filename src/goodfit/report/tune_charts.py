@@ -72,7 +72,7 @@ def parallel(trials: Sequence[Mapping[str, Any]], space: Mapping[str, Mapping[st
     import altair as alt
 
     names = labels(list(space), 18)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for rank, trial in enumerate(trials[:300]):
         for label, (setting, about) in zip(names, space.items(), strict=True):
             place = place_of(about, trial.get(setting))

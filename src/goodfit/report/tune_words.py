@@ -86,9 +86,12 @@ def border_lines(document: Mapping[str, Any]) -> list[str]:
     for name in names:
         before, after = first.get(name, {}), now.get(name, {})
         if name in wide:
+            said = (
+                f"{clip(name, 60)}: the best value lay at the border of [{_range(before)}], so the range was widened to [{_range(after)}]; "
+            )
+            passed = any(_beyond(before, settings_of(trial).get(name)) for trial in trials_of(document))
             lines.append(
-                f"{clip(name, 60)}: the best value lay at the border of [{_range(before)}], so the range was widened to [{_range(after)}]; the best is now "
-                f"{value(best.get(name), 40)}."
+                said + (f"the best is now {value(best.get(name), 40)}." if passed else "no trial was left to look beyond: go on with more.")
             )
         else:
             lines.append(
@@ -128,6 +131,12 @@ def test_lines(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
                 )
             )
     return lines
+
+
+def _beyond(about: Mapping[str, Any], own: Any) -> bool:
+    """Whether a value lies outside of a range."""
+    low, high = about.get("low"), about.get("high")
+    return is_number(own) and is_number(low) and is_number(high) and not low <= own <= high
 
 
 def _range(about: Mapping[str, Any]) -> str:

@@ -14,7 +14,6 @@ from goodfit.tuning.study import Study, distribution
 
 FEWEST = 8  # trials with a score: of fewer, no share can be told
 BEST, FEWEST_BEST = 0.1, 4  # the share of the trials that are the best ones: Optuna's own, and at least so many
-NAME = "study.json"
 
 
 def record(study: Study, metric: str) -> dict[str, Any]:

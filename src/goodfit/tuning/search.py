@@ -20,7 +20,10 @@ WAIT = 1.0  # seconds between looks at what other workers do
 
 @dataclass
 class Search:
-    """What a search needs. total: trials of the study. epochs: that a whole training has at most. until: `time.monotonic()` at which it ends."""
+    """What a search needs. total: trials of the study. epochs: that a whole training has at most. until: `time.monotonic()` at which it ends.
+
+    longest: seconds that a trial may take where nothing else ends it, as a run of its settings would have.
+    """
 
     study: Study
     cohort: Cohort
@@ -28,22 +31,19 @@ class Search:
     epochs: int
     until: float | None
     progress: Progress
+    longest: float | None = None
     _spent: dict[int, float] = field(default_factory=dict)  # seconds of the trials that paused
+    _shown: float | None = None  # the best score here, for the progress
 
     def run(self) -> None:
         """Search on until the study has its trials, those of other workers included, or the time is up."""
-        looked = 0
         self.progress.stage(f"searching by {self.study.strategy}", self.total)
         self.progress.advance(len(self.study.tried()))
         while not self._late():
             others = self.study.recover()
             need = self.study.need(self.total)
-            scored = sum(trial.state == "complete" for trial in self.study.tried())
-            due = scored >= FEWEST_TO_WIDEN and scored - looked >= max(1, self.total // CHECKS)
-            if scored > looked and len(self.study.tried()) < self.total and (due or need <= 0):  # a grid may end before the trials do
-                looked = scored
-                if self.widen():
-                    continue
+            if self._due(need) and self.widen():
+                continue
             if need <= 0:
                 if not others:
                     return
@@ -53,6 +53,18 @@ class Search:
                 self._bracket(need)
             else:
                 self._cohort(need)
+
+    def _due(self, need: int) -> bool:
+        """Whether it is time to look at the borders. What a killed worker left is run first, so that every search looks at the same moments."""
+        tried, looked = self.study.tried(), self.study.looked
+        scored = sum(trial.state == "complete" for trial in tried)
+        enough = scored >= FEWEST_TO_WIDEN and scored - looked >= max(1, self.total // CHECKS)
+        if (
+            scored == looked or len(tried) >= self.total or self.study.queued or not (enough or need <= 0)
+        ):  # a grid may end before the trials do
+            return False
+        self.study.looked = scored
+        return True
 
     def widen(self) -> bool:
         """Widen the ranges at whose border the best value lies, and say so; whether there were any."""
@@ -84,13 +96,15 @@ class Search:
 
     def _seconds(self, need: int) -> float | None:
         if self.until is None:
-            return None
+            return self.longest
         left = self.until - time.monotonic()
-        return max(min(left, SLACK * left * min(self.cohort.size, max(need, 1)) / max(need, 1)), LEAST)
+        share = max(min(left, SLACK * left * min(self.cohort.size, max(need, 1)) / max(need, 1)), LEAST)
+        return share if self.longest is None else min(share, self.longest)
 
     def _cohort(self, need: int) -> None:
         """A cohort that trains to its end."""
-        self._run(self._asked(min(self.cohort.size, need)), self._end)
+        queued = self.study.queued  # by themselves, so that the cohorts after them are those of a search without interruption
+        self._run(self._asked(min(self.cohort.size, need, queued or need)), self._end)
 
     def _bracket(self, need: int) -> None:
         """A bracket: trials pause at each rung, and the better third goes on."""
@@ -138,5 +152,7 @@ class Search:
         self.cohort.forget([outcome.number])
         if outcome.reason is not None:
             self.progress.say(f"trial {outcome.number} failed: {outcome.reason}")
-        best = self.study.best
-        self.progress.advance(1, **({} if best is None or best.score is None else {"best": best.score}))
+        scores = [score for score in (self._shown, None if halved else outcome.score) if score is not None]
+        if scores:
+            self._shown = max(scores) if self.study.maximise else min(scores)
+        self.progress.advance(1, **({} if self._shown is None else {"best": self._shown}))

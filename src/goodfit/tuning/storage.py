@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +13,11 @@ import optuna
 import sqlalchemy
 from sqlalchemy import event
 
-from goodfit.base.errors import InputError, StorageError, printable
+from goodfit.base.errors import InputError, MissingExtra, StorageError, printable
 
 FILE = "study.db"
 _WAIT = 120.0  # seconds for another worker's write to end
+_MAKING, _MAKINGS = 1.0, 10  # seconds between looks at whether all tables are made, and how often that is looked at
 
 
 def storage(url: str | None, folder: Path) -> optuna.storages.RDBStorage:
@@ -24,7 +26,7 @@ def storage(url: str | None, folder: Path) -> optuna.storages.RDBStorage:
     arguments: dict[str, Any] = {"connect_args": {"timeout": _WAIT}} if local else {"pool_pre_ping": True}
     with quiet():
         try:
-            found = optuna.storages.RDBStorage(f"sqlite:///{folder.absolute() / FILE}" if url is None else url, engine_kwargs=arguments)
+            found = _connected(f"sqlite:///{folder.absolute() / FILE}" if url is None else url, arguments)
         except sqlalchemy.exc.ArgumentError:
             raise InputError(
                 f"--study must be the URL of a database, such as postgresql://user@host/name or sqlite:///file.db; {url!r} was given",
@@ -35,13 +37,25 @@ def storage(url: str | None, folder: Path) -> optuna.storages.RDBStorage:
                 f"no database is known by the beginning of {_hidden(url)}; take postgresql:// or sqlite:///", value=url
             ) from None
         except ImportError:
-            driver = "psycopg2-binary" if (url or "").startswith("postgresql") else "its driver"
-            raise InputError(f"the database of {_hidden(url)} needs a driver for Python; install {driver}", value=url) from None
+            if (url or "").startswith("postgresql:"):
+                raise MissingExtra("a study in PostgreSQL", "postgres") from None
+            raise InputError(f"the database of {_hidden(url)} needs a driver for Python; install it", value=url) from None
         except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
             raise InputError(f"the study in {_hidden(url) if url else folder} cannot be opened: {_first(error)}", value=url) from None
     if local:
         event.listen(found.engine, "connect", _faster)
     return found
+
+
+def _connected(url: str, arguments: dict[str, Any]) -> optuna.storages.RDBStorage:
+    for _ in range(_MAKINGS):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            if not isinstance(error, sqlalchemy.exc.IntegrityError) and "already exists" not in str(error):
+                raise
+        time.sleep(_MAKING)  # another worker makes the tables at this moment
+    return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
 
 
 def _faster(connection: Any, record: Any) -> None:

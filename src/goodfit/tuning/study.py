@@ -28,7 +28,8 @@ from goodfit.tuning.workers import GRACE, Heart, alive
 
 STRATEGIES = ("random", "grid", "coarse-to-fine", "tpe", "gp", "halving", "hyperband")
 BEYOND = (0.5, 1.0)  # of the way from a best value at a border to the end of the widened range: where is looked first
-_IDENTITY, _RANGES, _BORDERS = "identity", "ranges", "borders"
+_IDENTITY, _RANGES, _BORDERS, _LOOKED = "identity", "ranges", "borders", "looked"
+_OUTCOME, _SURPLUS = "outcome", "surplus"
 _SAID = {  # what tells studies apart, and what is said where it differs
     "fingerprint": "was begun on other data (their SHA-256 differs)",
     "target": "was begun for another target ({before}, now {now})",
@@ -133,6 +134,17 @@ class Study:
         return list(ends)
 
     @property
+    def looked(self) -> int:
+        """Trials with a score when the borders were last looked at."""
+        with written(self.where):
+            return int(self._study.user_attrs.get(_LOOKED, 0))
+
+    @looked.setter
+    def looked(self, scored: int) -> None:
+        with written(self.where):
+            self._study.set_user_attr(_LOOKED, scored)
+
+    @property
     def borders(self) -> list[str]:
         """The settings whose best value lay at an end of its range, which was widened then."""
         with written(self.where):
@@ -147,6 +159,11 @@ class Study:
         places = len(grid.points(self.first, total)) - sum(_has_slot(trial) and trial.state != TrialState.WAITING for trial in trials)
         return min(left, max(places, 0) + sum(trial.state == TrialState.WAITING for trial in trials))
 
+    @property
+    def queued(self) -> int:
+        """Trials whose settings are decided already: beyond a border, or lost with another worker."""
+        return sum(trial.state == TrialState.WAITING for trial in self._trials())
+
     def ask(self, total: int) -> tuple[int, dict[str, Any]] | None:
         """Claim a trial and decide its settings: its number and they. None where others have claimed all of `total` by now."""
         with quiet(), written(self.where):
@@ -159,7 +176,7 @@ class Study:
                 if space.active(name, settings):
                     settings[name] = _suggested(trial, name, dimension)
             if trial.number not in self._claimed()[:total]:
-                trial.set_user_attr("surplus", True)
+                trial.set_user_attr(_SURPLUS, True)
                 self._study.tell(trial, state=TrialState.FAIL)
                 return None
             self._open[trial.number] = trial
@@ -174,15 +191,10 @@ class Study:
     def tell(self, outcome: Outcome, *, halved: bool = False) -> None:
         """A trial ended. halved: it was left off, since others were better. What others took for lost meanwhile is dropped: nothing counts twice."""
         trial = self._open.pop(outcome.number)
-        attributes = {"epochs": outcome.epochs, "best_epoch": outcome.best_epoch, "seconds": round(outcome.seconds, 3)}
+        about = {"epochs": outcome.epochs, "best_epoch": outcome.best_epoch, "seconds": round(outcome.seconds, 3), "reason": outcome.reason}
         begun = outcome.score is not None or outcome.reason is not None
         with quiet(), written(self.where), suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
-            if outcome.reason is not None:
-                trial.set_user_attr("reason", outcome.reason)
-            if not begun:
-                trial.set_user_attr("surplus", True)
-            for name, value in attributes.items():
-                trial.set_user_attr(name, value)
+            trial.set_user_attr(*((_OUTCOME, about) if begun else (_SURPLUS, True)))
             if not begun:
                 self._study.tell(trial, state=TrialState.FAIL)
             elif halved or outcome.score is None:
@@ -256,12 +268,12 @@ class Study:
 
 def _counts(trial: FrozenTrial) -> bool:
     """Whether it is one of the trials asked for: not lost with its worker, not one too many."""
-    return trial.state != TrialState.FAIL and "surplus" not in trial.user_attrs
+    return trial.state != TrialState.FAIL and _SURPLUS not in trial.user_attrs
 
 
 def _has_slot(trial: FrozenTrial) -> bool:
     """Whether its settings are a place of the strategy's own: neither repeated, nor beyond a border, nor one too many."""
-    return not trial.user_attrs.keys() & {"again", "beyond", "surplus"}
+    return not trial.user_attrs.keys() & {"again", "beyond", _SURPLUS}
 
 
 def _young(trial: FrozenTrial) -> bool:
@@ -287,18 +299,15 @@ def distribution(dimension: Dimension) -> BaseDistribution:
 
 
 def _tried(trial: FrozenTrial) -> Tried:
-    about = trial.user_attrs
-    states = {
-        TrialState.COMPLETE: "complete",
-        TrialState.RUNNING: "running",
-        TrialState.PRUNED: "failed" if "reason" in about else "halved",
-    }
+    about = trial.user_attrs.get(_OUTCOME, {})
+    reason = about.get("reason")
+    states = {TrialState.COMPLETE: "complete", TrialState.RUNNING: "running", TrialState.PRUNED: "failed" if reason else "halved"}
     return Tried(
         number=trial.number,
         settings=dict(trial.params),
         state=states[trial.state],
-        score=trial.value if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and "reason" not in about else None,
-        reason=about.get("reason"),
+        score=None if reason else trial.value,
+        reason=reason,
         epochs=int(about.get("epochs", 0)),
         best_epoch=int(about.get("best_epoch", 0)),
         seconds=float(about.get("seconds", 0.0)),
