@@ -16,7 +16,7 @@ MOST = 100_000  # combinations: nobody waits for more
 def points(space: Space, total: int) -> list[dict[str, Any]]:
     """At most `total` combinations, or those of two values of each setting where even they are more; what has no effect is left out.
 
-    Each range has as many values as all of them can have, evenly spaced on its scale with both ends among them.
+    Each range has as many values as all of them can have, evenly spaced on its scale, with both ends among them where there are three or more.
     """
     found = _combined(space, 2)
     for count in range(3, total + 1):
@@ -53,5 +53,7 @@ def _values(dimension: Range | Choice, count: int) -> list[Any]:
         return list(dimension.values)
     if dimension.whole and dimension.high - dimension.low < count:
         return list(range(int(dimension.low), int(dimension.high) + 1))
+    if count == 2:  # ends alone would say nothing of what lies between them
+        return list(dict.fromkeys([dimension.at(0.25), dimension.at(0.75)]))
     inside = [dimension.at(index / (count - 1)) for index in range(1, count - 1)]
     return list(dict.fromkeys([dimension.low, *inside, dimension.high]))
