@@ -59,7 +59,7 @@ def test_what_is_no_script(folder: Path, capfd: pytest.CaptureFixture[str], cont
 
 
 def test_what_is_no_file(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert refused(folder, capfd, "absent.py") == "there is no file absent.py; give the script that trains"
+    assert refused(folder, capfd, "absent.py") == "there is no file absent.py; give the script that trains, or the folder of a run"
     (folder / "code").mkdir()
     assert "it is a folder: name the file in it that trains" in refused(folder, capfd, "code")
     (folder / "code" / "run.json").write_text("{}")

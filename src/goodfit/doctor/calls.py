@@ -120,10 +120,11 @@ class Slot:
 
 
 class Call:
-    """One call. In `args` and `kwargs` each tensor is one of the slots. step: the number of updates before it. taste: the evaluation's tape it belongs to."""
+    """One call. In `args` and `kwargs` each tensor is one of the slots. step: the number of updates before it. rows: of a network's
+    first input. taste: the evaluation's tape it belongs to."""
 
     __slots__ = (
-        "__weakref__", "args", "autocast", "call", "grad", "kwargs", "modes", "module", "number", "place", "slots", "step", "taste", "training",
+        "__weakref__", "args", "autocast", "call", "grad", "kwargs", "modes", "module", "number", "place", "rows", "slots", "step", "taste", "training",
     )  # fmt: skip
 
     def __init__(
@@ -147,6 +148,7 @@ class Call:
         self.autocast = autocast()
         self.training: bool | None = None
         self.modes: dict[str, bool] = {}
+        self.rows: int | None = None
         self.taste: Taste | None = None
 
     def leaves(self) -> list[Out | Cell | Leaf]:

@@ -76,6 +76,10 @@ class Evaluations:
         self._open.append(taste)
         return taste
 
+    def taught(self) -> None:
+        """What was called with gradients since the last update was none."""
+        self._open = [taste for taste in self._open if not taste.grad]
+
     def close(self, updates: int) -> None:
         """Before an update, and at the end: what no backward has used was an evaluation."""
         kept = [taste for taste in self._open if not taste.used]

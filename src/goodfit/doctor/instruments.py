@@ -91,6 +91,21 @@ def install(recorder: Recorder, patches: Patches) -> None:
     _hooks[recorder] = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
 
 
+def lighten(recorder: Recorder, patches: Patches) -> None:
+    """Closes the doors that a lean recorder does not need; not to be called from a hook, among which torch is going."""
+    for owner in (Optimizer, nn.Module):
+        patches.give_back(owner, "zero_grad")
+    for hook in _hooks[recorder]:
+        hook.remove()
+    thread = recorder.thread
+
+    def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if recorder.live and get_ident() == thread:
+            recorder.rest.step(optimizer)
+
+    _hooks[recorder] = [register_optimizer_step_pre_hook(before)]
+
+
 def _networks(recorder: Recorder, patches: Patches) -> None:
     tracer, thread = recorder.tracer, recorder.thread
     call, make = nn.Module.__call__, nn.Module.__init__
@@ -99,6 +114,13 @@ def _networks(recorder: Recorder, patches: Patches) -> None:
     def called(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         if tracer.off or get_ident() != thread or not recorder.live:
             return call(module, *args, **kwargs)
+        if recorder.lean and module.training and torch.is_grad_enabled() and not tracer.unusual(args):  # an update's: the shortest way
+            recorder.end_evaluation()
+            tracer.off += 1
+            try:
+                return call(module, *args, **kwargs)
+            finally:
+                tracer.off -= 1
         return recorder.called(call, module, args, kwargs)
 
     @functools.wraps(make)

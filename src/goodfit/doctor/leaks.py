@@ -24,6 +24,9 @@ FEWEST_GROUPS = 30  # fewer are clusters of the data rather than rows of one ori
 FEWEST_OF_TARGET = 4  # groups of each class: else a group is a class
 MOST_GROUPED = 1200  # rows: their distances take a tenth of a second
 LEAP = 1.25  # of one edge over the last: in rows without groups, two edges of a thousand neighbouring ones differ by a hundredth
+FEWEST_RECALLED, MOST_RECALLED = 100, 500  # rows of each side; columns
+RECALLED = 5.0  # standard errors by which a correlation must fall: once in a million columns by chance
+LOST = 0.15  # of a correlation
 SUBSET = 0.6  # of the trained rows: more is the score on all of them, which many programs print and none takes for a test
 
 
@@ -126,6 +129,30 @@ def telling_features(case: Case) -> tuple[Tensor, bool]:
         two = ((x == x.amin(0)) | (x == x.amax(0))).all(0)
         telling, exact = (left <= torch.where(two, NEARLY_SAME, NEARLY_WITHIN)).nonzero().flatten(), False
     return (telling, exact) if len(telling) <= x.shape[1] - 2 else none
+
+
+def recalled_features(case: Case) -> Tensor:
+    """[n] int64: the columns of the only input that know the training rows' targets far better than the judged rows': made of the targets, as the mean target
+    of a customer is, over the rows that it is then taught with."""
+    view = case.view
+    none = torch.empty(0, dtype=torch.int64)
+    known = view.kind in {"classes", "one-hot", "binary", "regression"} and view.pool is not None and len(view.inputs()) == 1
+    if not known or view.carved or min(len(view.trained), len(view.held)) < FEWEST_RECALLED:
+        return none
+    sides = []
+    for rows in (view.trained, view.held):
+        some = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:MOST_LOOKED]]
+        x, targets = view.features(some), view.targets(some).detach().cpu()
+        y = (targets.argmax(-1) if view.kind == "one-hot" else targets).double()
+        if x is None or not 1 < x.shape[1] <= MOST_RECALLED or y.numel() != len(some) or not bool(torch.isfinite(x).all()):
+            return none
+        x, y = x.detach().cpu().double(), y.reshape(-1)
+        share = _alike(x, y) if view.kind == "regression" else 1 - _within(x, y)
+        sides.append((share.clamp(0, 0.999).sqrt().atanh(), len(some)))
+    (taught, many), (judged, few) = sides
+    lost = (taught - judged) / (1 / (many - 3) + 1 / (few - 3)) ** 0.5  # Fisher's transformation has a spread of 1 / sqrt(n - 3)
+    found = ((lost > RECALLED) & (taught - judged > LOST)).nonzero().flatten()
+    return found if 0 < len(found) <= 2 else none
 
 
 def _alike(x: Tensor, y: Tensor) -> Tensor:

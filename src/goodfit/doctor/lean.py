@@ -16,6 +16,7 @@ from torch.overrides import _get_current_function_mode
 
 from goodfit.doctor.drafts import rates_of
 from goodfit.doctor.snapshots import bare
+from goodfit.doctor.tape import rows_of
 
 if TYPE_CHECKING:
     from goodfit.doctor.record import Recorder
@@ -26,18 +27,25 @@ class Lean:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._guessed: int | None = None  # rows of a call in training that was taken for an evaluation's
         self._scaled: tuple[weakref.ref[Tensor], Tensor] | None = None  # a loss times the factor of a gradient scaler, and the loss
 
-    def listens(self, module: nn.Module) -> bool:
+    def listens(self, module: nn.Module, args: tuple[Any, ...]) -> bool:
         """Whether a network's call is part of an evaluation that is to be written down."""
         recorder = self._recorder
-        if torch.is_grad_enabled() and (module.training or not recorder.teaches):
+        taught = torch.is_grad_enabled() and (module.training or not recorder.teaches)
+        if taught and not recorder.tracer.unusual(args):
             return False
         if recorder.evaluations.full(recorder.updates):
             return False
+        known = recorder.networks.find(bare(module)) is not None
         # The user's own modes come and go: ours must not stand above one.
-        if not recorder.evaluating and _get_current_function_mode() is None and recorder.networks.find(bare(module)) is not None:
+        if not recorder.evaluating and known and _get_current_function_mode() is None:
             recorder.listen()
+        if taught and known:
+            self._guessed = rows_of(args)
+        elif taught and (rows := rows_of(args)) is not None:
+            recorder.tracer.sizes.add(rows)  # a loss, whose rows may be words
         return recorder.evaluating
 
     def called(self, original: Callable[..., Any], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -54,6 +62,11 @@ class Lean:
         """`torch.autograd.backward`."""
         recorder = self._recorder
         recorder.end_evaluation()
+        if self._guessed is not None:
+            recorder.evaluations.taught()
+            recorder.tracer.taught(self._guessed)
+            self._guessed = None
+        recorder.lighten()
         recorder.tracer.off += 1
         try:
             original(*args, **kwargs)

@@ -45,6 +45,14 @@ class Patches:
             for name, _, now in mine:
                 setattr(owner, name, now)
 
+    def give_back(self, owner: Any, name: str) -> None:
+        """One attribute as it was, for good, unless somebody else has exchanged it since."""
+        for number, (one, called, before, now) in enumerate(self._done):
+            if one is owner and called == name and vars(owner).get(name) is now:
+                setattr(owner, name, before)
+                del self._done[number]
+                return
+
     def undo(self) -> None:
         """Puts everything back, but for what somebody else has exchanged since."""
         for owner, name, before, now in reversed(self._done):

@@ -75,7 +75,7 @@ class Recorder:
         self.places = Places(root)
         self.live = False
         self.thread = get_ident()
-        self.lean = False
+        self.lean = self._light = False
         self.updates = 0
         self.budget = Budget()
         self.evaluations = Evaluations(self.budget, keep_bytes // 4)
@@ -200,7 +200,7 @@ class Recorder:
 
     def called(self, original: Callable[..., Any], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A module's call, which no other network's call encloses."""
-        if self.lean and not self.rest.listens(module):
+        if self.lean and not self.rest.listens(module, args):
             return self.rest.called(original, module, args, kwargs)
         if transformed():
             self.drafts.note("torch.func", self.places.here())
@@ -348,6 +348,8 @@ class Recorder:
         for call in ancestors(root.calls):
             if call.taste is not None:
                 call.taste.used = True
+                if call.training and call.grad:
+                    self.tracer.taught(call.rows)
             passed.unseen = passed.unseen or any(isinstance(leaf, Cell) and leaf.unseen for leaf in call.leaves())
         for call in graded(root):
             if call.module is not None:
@@ -492,6 +494,12 @@ class Recorder:
         self._wanted = False
         self._pop()
         self.tracer.forget()
+
+    def lighten(self) -> None:
+        """Closes the doors that are not needed when it is lean, once no step is going on."""
+        if not self._light and not self._steps:
+            self._light = True
+            instruments.lighten(self, self._patches)
 
     def _with_closure(self, step: _Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)

@@ -195,7 +195,7 @@ def check_script(path: str | Path) -> Path:
         size = script.stat().st_size
         content = script.read_bytes() if size <= _LARGEST else b""
     except FileNotFoundError:
-        raise InputError(f"there is no file {path}; give the script that trains", file=path) from None
+        raise InputError(f"there is no file {path}; give the script that trains, or the folder of a run", file=path) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}; give a script that can", file=path) from None
     if size > _LARGEST:

@@ -233,7 +233,8 @@ def entered(setup: Setup) -> ExitStack:
 def score(
     view: Supervised, setup: Setup, copies: Copies, rows: Tensor, *, training: bool = False, size: int | None = None
 ) -> tuple[Tensor | None, float]:
-    """Points [n] and mean loss of rows, in eval mode, in batches of the program's size (a network may insist on it) or of `size`; a smaller rest is left out where it fails."""
+    """Points [n] and mean loss of rows, in eval mode, in batches of `size`; else of as many as the program scores at once, or trains on (a network may
+    insist on it, or mix them). A smaller rest is left out where it fails."""
     if view.pool is None or not len(rows):
         return None, float("nan")
     copies.set_modes(view.tape, training)
@@ -241,7 +242,8 @@ def score(
     losses: list[Tensor] = []
     weights: list[int] = []
     if size is None:
-        size = view.batch_size if view.batch_size >= FEWEST_SCORED else 8 * FEWEST_SCORED
+        size = view.scored_size or view.batch_size
+        size = size if size >= FEWEST_SCORED else 8 * FEWEST_SCORED
     judge = view.answers if setup.answers is None else setup.answers
     with torch.no_grad():
         for part in rows.split(size):
@@ -350,10 +352,10 @@ def _events(view: Supervised, setup: Setup) -> Sequence[Any]:
     if not setup.zero:
         return view.pattern
     backward = next((event for event in view.pattern if isinstance(event, Backward)), None)
-    update = next((event for event in view.pattern if isinstance(event, Update)), None)
+    updates = [event for event in view.pattern if isinstance(event, Update)]
     assert backward is not None
     clips = [event for event in view.pattern if isinstance(event, Clip)]
-    return [Zero(None), *[backward] * view.per_update, *clips, update or Update(view.optimizer, ())]
+    return [Zero(None), *[backward] * view.per_update, *clips, *(updates or [Update(view.optimizer, ())])]
 
 
 def _batches(view: Supervised, setup: Setup, seed: int, generator: torch.Generator) -> Callable[[int], Tensor]:

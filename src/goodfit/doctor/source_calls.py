@@ -116,10 +116,11 @@ def fit_operand(place: Place, function: str, index: int, template: str) -> Edit 
     return source.edit(around(source, found[0], template)) if len(found) == 1 else None
 
 
-def set_dimension(place: Place, dimension: int) -> Edit | None:
-    """Another dimension of the `argmax` or `max` at a place: `out.argmax(0)` -> `out.argmax(1)`."""
+def set_dimension(place: Place, dimension: int, names: Sequence[str] = ("argmax", "max")) -> Edit | None:
+    """Another dimension of the one call of such a name at a place: `out.argmax(0)` -> `out.argmax(1)`, `F.softmax(x, dim=0)` -> `F.softmax(x, dim=-1)`."""
     source = Source.read(place.file)
-    found = [] if source is None else [call for call in source.calls_at(place) if named(source, call, ("torch.argmax", "torch.max"))]
+    full = [prefix + name for name in names for prefix in ("torch.", "torch.nn.functional.")]
+    found = [] if source is None else [call for call in source.calls_at(place) if named(source, call, full)]
     if source is None or len(found) != 1:
         return None
     call = found[0]
@@ -127,6 +128,18 @@ def set_dimension(place: Place, dimension: int) -> Edit | None:
     words = [word.value for word in call.keywords if word.arg in ("dim", "axis")]
     given = words or call.args[0 if method else 1 :]
     return source.edit([Change(*source.span(given[0]), str(dimension))] if given else added(source, call, str(dimension)))
+
+
+def set_layer_dimension(file: str, layers: Sequence[str], dimension: int) -> Edit | None:
+    """`nn.Softmax(dim=0)` -> `nn.Softmax(dim=-1)`: of every such layer that is made in a file with dimension 0."""
+    source = Source.read(file)
+    changes: list[Change] = []
+    for call in [] if source is None else [node for node in ast.walk(source.tree) if isinstance(node, ast.Call)]:
+        if source is not None and named(source, call, [f"torch.nn.{layer}" for layer in layers]):
+            given = [word.value for word in call.keywords if word.arg == "dim"] or call.args[:1]
+            if given and isinstance(given[0], ast.Constant) and given[0].value == 0:
+                changes.append(Change(*source.span(given[0]), str(dimension)))
+    return source.edit(changes) if source is not None and changes else None
 
 
 def threshold_largest(place: Place, threshold: str, *, squeeze: bool) -> Edit | None:

@@ -1,6 +1,6 @@
 """Edits of a network's layers: wider hidden ones, norms behind them, fewer of them, and of the batch size, where a number in the file says it.
 
-Numbers are followed from a layer's call to the name that holds them, no further: what is worked out, or handed over by a caller, is left alone and gives None.
+Numbers are followed from a layer's call to the name that holds them, and to what a caller hands over; what is worked out is left alone and gives None.
 """
 
 from __future__ import annotations
@@ -93,6 +93,26 @@ def insert_norms(file: str, owner: str = "Sequential") -> Edit | None:
     return source.edit(changes)
 
 
+def group_norms(file: str, groups: int) -> Edit | None:
+    """`nn.BatchNorm2d(c)` -> `nn.GroupNorm(groups, c)` wherever the file makes one; of `nn.BatchNorm1d(c)`, whose rows may have no places, one group."""
+    source = Source.read(file)
+    changes: list[Change] = []
+    for call in [] if source is None else [node for node in ast.walk(source.tree) if isinstance(node, ast.Call)]:
+        kind = next(
+            (one for one in NORMS if one.startswith("Batch") and source is not None and named(source, call, (f"torch.nn.{one}",))), ""
+        )
+        if not kind or source is None:
+            continue
+        width = _width(call, 0)
+        if width is None:
+            return None
+        kept = [f"{word.arg}={source.code(word.value)}" for word in call.keywords if word.arg in ("eps", "affine")]
+        norm, imports = source.spelled("torch.nn.GroupNorm", call.func)
+        given = ", ".join([str(1 if kind == "BatchNorm1d" else groups), source.code(width), *kept])
+        changes += [Change(*source.span(call), f"{norm}({given})"), *imports]
+    return source.edit(list(dict.fromkeys(changes))) if source is not None and changes else None
+
+
 def insert_hidden(file: str, units: int, owner: str = "Sequential") -> Edit | None:
     """The only layer, `nn.Linear(a, b)`, as `nn.Sequential(nn.Linear(a, units), nn.ReLU(), nn.Linear(units, b))`."""
     source = Source.read(file)
@@ -151,45 +171,92 @@ def _width(call: ast.Call, place: int) -> ast.expr | None:
     )
 
 
-def _constant(source: Source, given: ast.expr) -> ast.Constant | None:
-    """The whole number that is written, or that the name that is written holds: assigned once in the file, or the default of an argument."""
+def _constant(source: Source, given: ast.expr, passed: frozenset[str] = frozenset()) -> ast.Constant | None:
+    """The whole number that is written, or that the name that is written holds: assigned once in the file, handed over in the one call that does, or the
+    default of an argument; followed from name to name."""
     if isinstance(given, ast.Constant):
         return given if type(given.value) is int else None
-    last = given.id if isinstance(given, ast.Name) else given.attr if isinstance(given, ast.Attribute) else None
-    found = [held for name, held in _held(source) if name == last]
-    return found[0] if last is not None and len(found) == 1 else None
+    last = _last(given)
+    if last is None or last in passed:
+        return None
+    held = [value for name, value, _ in _held(source) if name == last]
+    handed = [value for name, value, default in _held(source) if name == last and not default]
+    for found in (handed, held):
+        constants = {id(one): one for value in found if (one := _constant(source, value, passed | {last})) is not None}
+        if len(constants) == 1:
+            return next(iter(constants.values()))
+    return None
+
+
+def _last(given: ast.expr) -> str | None:
+    """The name by which something is known: `width` of `width`, `self.width`, `args.width` and `config["width"]`."""
+    if isinstance(given, ast.Subscript) and isinstance(given.slice, ast.Constant) and isinstance(given.slice.value, str):
+        return given.slice.value
+    return given.id if isinstance(given, ast.Name) else given.attr if isinstance(given, ast.Attribute) else None
 
 
 def _named(source: Source, words: tuple[str, ...]) -> list[ast.Constant]:
-    return [held for name, held in _held(source) if any(word in name.lower() for word in words)]
+    """Whole numbers held by names with one of the words in them."""
+    found = [(value, default) for name, value, default in _held(source) if any(word in name.lower() for word in words)]
+    numbers = [(value, default) for value, default in found if isinstance(value, ast.Constant) and type(value.value) is int]
+    return [value for value, default in numbers if not default] or [value for value, _ in numbers]
 
 
-def _held(source: Source) -> Iterator[tuple[str, ast.Constant]]:
-    """Names that are given a whole number: by assignment, as a default of a function's argument or a parser's option."""
+def _held(source: Source) -> Iterator[tuple[str, ast.expr, bool]]:
+    """Names and what they are given: by assignment, in a dict, by a call of what the file defines, as a default (True) of an argument or a parser's option."""
+    signatures = _signatures(source)
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant) and type(node.value.value) is int:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and not isinstance(node.value, ast.Tuple):
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name | ast.Attribute):
-                    yield (target.id if isinstance(target, ast.Name) else target.attr), node.value
+                if (name := _last(target)) is not None and _last(node.value) != name:
+                    yield name, node.value, False
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
             for target in node.targets:
                 if isinstance(target, ast.Tuple) and len(target.elts) == len(node.value.elts):
                     for one, value in zip(target.elts, node.value.elts, strict=True):
-                        if isinstance(one, ast.Name) and isinstance(value, ast.Constant) and type(value.value) is int:
-                            yield one.id, value
+                        if isinstance(one, ast.Name):
+                            yield one.id, value, False
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, value, False
         elif isinstance(node, ast.arguments):
             given = [*node.posonlyargs, *node.args]
             for argument, default in [
                 *zip(given[len(given) - len(node.defaults) :], node.defaults, strict=True),
                 *zip(node.kwonlyargs, node.kw_defaults, strict=True),
             ]:
-                if isinstance(default, ast.Constant) and type(default.value) is int:
-                    yield argument.arg, default
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
-            default = next((word.value for word in node.keywords if word.arg == "default"), None)
-            option = next((one.value for one in reversed(node.args) if isinstance(one, ast.Constant) and isinstance(one.value, str)), None)
-            if option is not None and isinstance(default, ast.Constant) and type(default.value) is int:
-                yield option.lstrip("-").replace("-", "_"), default
+                if default is not None:
+                    yield argument.arg, default, True
+        elif isinstance(node, ast.Call):
+            yield from _handed(node, signatures)
+
+
+def _handed(call: ast.Call, signatures: dict[str, list[str]]) -> Iterator[tuple[str, ast.expr, bool]]:
+    """What a call hands over, by the names of the arguments; and a parser's option with its default."""
+    name = _last(call.func)
+    if name == "add_argument":
+        default = next((word.value for word in call.keywords if word.arg == "default"), None)
+        option = next((one.value for one in reversed(call.args) if isinstance(one, ast.Constant) and isinstance(one.value, str)), None)
+        if option is not None and default is not None:
+            yield option.lstrip("-").replace("-", "_"), default, True
+    elif name in signatures or name in ("dict", "Namespace", "SimpleNamespace"):
+        if not any(isinstance(one, ast.Starred) for one in call.args):
+            yield from ((argument, value, False) for argument, value in zip(signatures.get(name, []), call.args, strict=False))
+        yield from ((word.arg, word.value, False) for word in call.keywords if word.arg is not None)
+
+
+def _signatures(source: Source) -> dict[str, list[str]]:
+    """The arguments' names of each function of the file and of each class's constructor, without self."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ClassDef):
+            made = next((one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+            fields = [one.target.id for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
+            found[node.name] = [one.arg for one in made.args.args[1:]] if made is not None else fields
+        elif isinstance(node, ast.FunctionDef) and node.name != "__init__":
+            found.setdefault(node.name, [one.arg for one in node.args.args])
+    return found
 
 
 def _counted(source: Source) -> Iterator[ast.Constant]:

@@ -19,6 +19,7 @@ LATE = 0.5  # of the updates that were only counted, from where they are taken t
 REGULAR = 0.8  # the share of backward passes that must be alike for one tape to stand for all; the rest are warm-ups and last batches
 HELD_SHARE = 0.25  # of the rows, where the program itself held none back: enough to tell 5 points apart with 500 rows
 FEWEST_HELD = 30  # rows held back; fewer say nothing
+SEEN = 0.5  # share of an evaluation's rows that were trained on, from where it is not one of rows held back
 TRAINING_SCORE = 0.6  # share of the training rows, from where their evaluation is a training score and no test
 MOST_HELD = 1024  # rows scored: the standard error of an accuracy is at most 1.6 points
 
@@ -73,6 +74,14 @@ class Supervised:
     @property
     def batch_size(self) -> int:
         return len(self.batches[0])
+
+    @property
+    def scored_size(self) -> int:
+        """Rows that the program's own last evaluation of rows held back hands to the network at once; 0 where it has none."""
+        for evaluated in () if self.carved else reversed(self.evaluated):
+            if evaluated.rows is not None and evaluated.seen < SEEN:
+                return max(len(rows) for _, rows in evaluated.parts)
+        return 0
 
     def data(self, rows: Tensor) -> list[Tensor]:
         """The data of the tape with these rows."""
@@ -237,7 +246,7 @@ def _evaluated(program: Program, tape: Tape, meeting: Meeting | None, pool: Pool
         known = torch.cat([known, torch.zeros(len(pool) - len(known), dtype=torch.bool)])
         seen = float(known[numbers].float().mean())
         found.append(Evaluated(numbers, seen, mode, evaluation.after, count, tuple(zip(places, rows, strict=True))))
-        if seen < 0.5:
+        if seen < SEEN:
             held.append(numbers[~known[numbers]])
             overlap = max(overlap, int(known[numbers.unique()].sum()))
     return found, torch.unique(torch.cat(held)) if held else torch.empty(0, dtype=torch.int64), overlap
@@ -257,6 +266,8 @@ def _matched(one: Tape, tape: Tape, meeting: Meeting | None, pool: Pool) -> tupl
     calls = [node for node in tape.nodes if isinstance(node.call, Part)]
     seen = [node for node in one.nodes if isinstance(node.call, Part)]
     if [node.call for node in calls] != [node.call for node in seen][: len(calls)]:
+        return None
+    if len(seen) > len(calls) and _generates(one):
         return None
     places: dict[int, Tensor] = {}
     taken: set[int] = set()
@@ -282,6 +293,19 @@ def _matched(one: Tape, tape: Tape, meeting: Meeting | None, pool: Pool) -> tupl
     if any(number not in places for number in pool.slots):
         return None
     return {number: places[number] for number in pool.slots}, size
+
+
+def _generates(tape: Tape) -> bool:
+    """Whether what a network answers goes into its own next call, as where text or pictures are drawn: nothing is judged there."""
+    came: list[set[Part]] = []  # the networks whose answers are in what a node gives
+    for node in tape.nodes:
+        inside = {part for leaf in tensors_of((node.args, dict(node.kwargs))) if isinstance(leaf, Value) for part in came[leaf.node]}
+        if isinstance(node.call, Part):
+            if node.call in inside:
+                return True
+            inside.add(node.call)
+        came.append(inside)
+    return False
 
 
 def _modes(program: Program, tapes: Sequence[Tape]) -> list[bool]:

@@ -34,6 +34,7 @@ _PLAIN = {
 }  # fmt: skip
 # Properties of a tensor that are tensors.
 _VIEWS = {"data", "T", "mT", "H", "mH", "real", "imag"}
+_MISTAKES = 8  # calls taken for an evaluation's that were none, after which the number of rows says nothing in this program
 _MANY = 4096  # answers that are remembered before those that are gone are thrown out: a step of a large program makes some hundred
 
 
@@ -67,6 +68,11 @@ class Mode(TorchFunctionMode):
         return tracer.function(func, args, kwargs or {})
 
 
+def rows_of(args: tuple[Any, ...]) -> int | None:
+    """The size of the first dimension of what a network is called with first."""
+    return args[0].shape[0] if args and isinstance(args[0], Tensor) and args[0].dim() else None
+
+
 class Tracer:
     """Writes the graph of calls.
 
@@ -87,6 +93,8 @@ class Tracer:
         self.off = 0
         self.step = 0
         self.passes = 0  # backwards so far
+        self.sizes: set[int] = set()  # numbers of rows that networks were called with in training
+        self.mistaken = 0  # calls taken for an evaluation's by their size that a backward used
         self.blind: dict[Place | None, None] = {}  # where something entered that depends on weights in an unseen way
         self.leaves: dict[int, Leaf] = {}
         self._budget = budget
@@ -218,7 +226,7 @@ class Tracer:
     ) -> tuple[Any, Call | None]:
         """Runs a network's call, by `run`, and writes it down. modes: of its parts that are not in its own mode. Gives the answer and the call."""
         grad = torch.is_grad_enabled()
-        free = not grad or not module.training
+        free = not grad or not module.training or self.unusual(args)
         full = free and self._evaluations.full(self.step)
         if full and not grad:
             return run(), None
@@ -229,10 +237,26 @@ class Tracer:
         if free and not full and (taste is None or taste.grad != grad or taste.used):
             taste = self._evaluations.open([id(one.ref) for one in slots if isinstance(one.ref, Cell)], self.step, self._places.here)
         call = self._call(None, module, trees, slots)
-        call.training, call.modes = module.training, modes
+        call.training, call.modes, call.rows = module.training, modes, rows_of(args)
         result = run()
         self._write(call, result, taste)
         return result, call
+
+    def unusual(self, args: tuple[Any, ...]) -> bool:
+        """Whether a network's call in training has a number of rows that none had before: many programs judge with gradients on and in training mode, but all
+        of the rows at once."""
+        rows = rows_of(args)
+        if rows is None or self.mistaken >= _MISTAKES:
+            return False
+        if not self.passes:
+            self.sizes.add(rows)
+        return rows not in self.sizes
+
+    def taught(self, rows: int | None) -> None:
+        """A backward used a call with so many rows."""
+        if rows is not None and rows not in self.sizes:
+            self.sizes.add(rows)
+            self.mistaken += 1
 
     def sum_of(self, losses: list[tuple[Out, Tensor | None]]) -> Out:
         """The scalar whose gradient is that of a backward from several losses, or from one that was given a gradient."""

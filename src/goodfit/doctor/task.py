@@ -40,6 +40,10 @@ LOSSES = frozenset(
 NUMERIC = frozenset(
     {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "sub", "rsub", "__rsub__"}
 )  # an answer is as good as it is near
+LOGS = frozenset({"log", "logsigmoid"})
+KEEPING = frozenset(
+    {"add", "__add__", "__radd__", "clamp", "clamp_min", "clip"}
+)  # what is put around the argument of a logarithm, or around it
 THRESHOLDS = {
     "binary_cross_entropy_with_logits": 0.0,
     "multilabel_soft_margin_loss": 0.0,
@@ -81,10 +85,22 @@ def find_meeting(tape: Tape) -> Meeting | None:
         values = [leaf for leaf in leaves if isinstance(leaf, Value)]
         data = [leaf for leaf in leaves if isinstance(leaf, Data) and tape.data[leaf.number].dim()]
         if number > last and values and data:
-            found.append(Meeting(number, values[0], data[0].number, node.name))
+            found.append(Meeting(number, _behind_logs(values[0], tape), data[0].number, node.name))
     if found:
         return next((meeting for meeting in found if meeting.target not in inputs), found[0])
     return _inside(tape)
+
+
+def _behind_logs(answer: Value, tape: Tape) -> Value:
+    """What a loss written by hand takes the logarithm of, as in target * log(p): the answer itself."""
+    behind = answer
+    while not behind.path and tape.nodes[behind.node].name in LOGS | KEEPING:
+        came = list(tensors_of((tape.nodes[behind.node].args, dict(tape.nodes[behind.node].kwargs))))
+        if len(came) != 1 or not isinstance(came[0], Value):
+            return answer
+        answer = came[0] if tape.nodes[behind.node].name in LOGS else answer
+        behind = came[0]
+    return answer
 
 
 def _inside(tape: Tape) -> Meeting | None:

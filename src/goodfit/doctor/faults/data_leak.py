@@ -1,6 +1,6 @@
 """`data.leak`: the score promises more than it will hold, because what is judged was given away.
 
-Four ways: rows that are judged were trained on; one feature is the target in disguise; rows of one origin stand on both sides; a network that is to foretell
+Five ways: rows that are judged were trained on; one feature is the target in disguise, or was made of the training rows' targets; rows of one origin stand on both sides; a network that is to foretell
 the next entry of a sequence sees it.
 Each is an exact signal, and each is proven by taking the leak away: the score of the same rows drops beyond chance. Duplicates that a table has by nature
 (few columns of few values) are told well without having been trained on, so nothing drops, and nothing is said.
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from goodfit.doctor.case import MARGIN, SEEDS, Case, Proof, Remedy, Suspicion
-from goodfit.doctor.faults.data_shift import blanked
-from goodfit.doctor.leaks import future_seen, judged_and_trained, shared_groups, telling_features
+from goodfit.doctor.faults.data_shift import blanked, without_columns
+from goodfit.doctor.leaks import future_seen, judged_and_trained, recalled_features, shared_groups, telling_features
 from goodfit.doctor.references import references
 from goodfit.doctor.short import MOST_SCORED, Outcome, run, score
 
@@ -51,6 +51,13 @@ def suspect(case: Case) -> Suspicion | None:
             probe=lambda one: _without(one, features, exact),
             would_have="the same score without these columns",
             message="A column of the inputs is the target in disguise: it will not be there when a prediction is needed.",
+        )  # fmt: skip
+    recalled = recalled_features(case)
+    if len(recalled):
+        return Suspicion(
+            CODE, 0.7, {"columns": [int(one) for one in recalled]}, always=True, probe=lambda one: without_columns(one, one.view.held, recalled),
+            would_have="the same score of the judged rows without these columns",
+            message="A column of the inputs knows the targets of the training rows, and not those of others: it was made of them.",
         )  # fmt: skip
     groups = shared_groups(case)
     if groups is not None:

@@ -30,6 +30,7 @@ NEVER_TAUGHT = 0.1  # share of the judged rows whose class (or range of values) 
 APART = 2.0  # spreads between the means of most features, or this factor squared between their spreads: another scale, not another sample
 CHANGED, MOST_CHANGED = 0.3, 3  # distance of two distributions, beyond chance from 100 rows each; columns: more have changed as a whole
 TOLD = 0.8  # of the pairs (one row of each side) that a classifier orders rightly: 0.5 is chance
+PLAINLY_TOLD = 0.95  # of those pairs, from where a gap between the two sides' scores is no sign of rows learned by heart
 FEWEST_TOLD = 60  # rows of each side, of which half are fitted on: with fewer, chance orders four of five pairs once in a thousand times
 MUCH = 0.1  # of skill that a mixed split must gain before the split is called wrong
 GROSS = 0.2  # of skill, from where it is more than a remark that the world differs: a fifth of all there is to learn is lost
@@ -53,10 +54,18 @@ def suspect(case: Case) -> Suspicion | None:
     if told < TOLD:
         return None
     return Suspicion(
-        CODE, 0.4, {"told_apart": round(told, 3)}, probe=lambda one: _mixed(one, judged), always=_gap(case, judged) >= WIDE,
+        CODE, 0.4 if told < PLAINLY_TOLD else 0.6, {"told_apart": round(told, 3)}, probe=lambda one: _mixed(one, judged), always=_gap(case, judged) >= WIDE,
         would_have="the same score after a split from one side",
         message="The rows that the program judges by are of another kind than those it trains on.",
     )  # fmt: skip
+
+
+def another_kind(case: Case) -> bool:
+    """Whether a classifier plainly tells the judged rows from the training rows."""
+    view = case.view
+    if view.carved or view.pool is None or view.meeting is None:
+        return False
+    return case.once("another kind", case.first, lambda: max(told_apart(case, judged) for judged in sides(view)) >= PLAINLY_TOLD)
 
 
 def _new_targets(case: Case, judged: Tensor) -> Suspicion | None:
@@ -88,7 +97,7 @@ def _other_columns(case: Case, judged: Tensor) -> Suspicion | None:
         return None
     return Suspicion(
         CODE, 0.6, {"columns": [int(one) for one in columns]}, always=True,
-        probe=lambda one: _without(one, judged, columns) or (_mixed(one, judged) if told_apart(one, judged) >= TOLD else None),
+        probe=lambda one: without_columns(one, judged, columns) or (_mixed(one, judged) if told_apart(one, judged) >= TOLD else None),
         would_have="the same score without these columns",
         message="A column that the network relies on means something else, or nothing, in the rows that the program judges by.",
     )  # fmt: skip
@@ -301,7 +310,7 @@ def _mixed(case: Case, rows: Tensor, severity: str = "") -> Proof | None:
     )  # fmt: skip
 
 
-def _without(case: Case, rows: Tensor, columns: Tensor) -> Proof | None:
+def without_columns(case: Case, rows: Tensor, columns: Tensor) -> Proof | None:
     """These columns set to one value in all rows, against the program as it is; judged by these rows."""
     view = case.view
     number = view.inputs()[0]

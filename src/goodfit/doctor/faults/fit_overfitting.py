@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from goodfit.doctor import source_calls, source_loops
 from goodfit.doctor.case import ERRORS, MARGIN, SEEDS, Case, Gain, Proof, Remedy, Suspicion
+from goodfit.doctor.faults.data_shift import another_kind
 from goodfit.doctor.program import Part
 from goodfit.doctor.replay import Copies, ReplayError
 from goodfit.doctor.short import Outcome, Setup, run, score
@@ -50,7 +51,7 @@ class Trace:
 def suspect(case: Case) -> Suspicion | None:
     """A gap, of the copy or of the program's own networks as they ended."""
     view = case.view
-    if view.pool is None or view.kind == "unknown" or len(view.held) < FEWEST:
+    if view.pool is None or view.kind == "unknown" or len(view.held) < FEWEST or another_kind(case):
         return None
     for outcome in (case.finished, case.outcome()):
         if outcome is None or outcome.held is None or outcome.trained is None:

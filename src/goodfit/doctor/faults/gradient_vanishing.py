@@ -20,6 +20,7 @@ from goodfit.doctor.faults.activation_saturated import beyond_rate, swap
 from goodfit.doctor.layers import SQUASHING, Layer, blocks, calls, file_of, owner, spread_over_rows, weighted
 from goodfit.doctor.replay import Copies
 from goodfit.doctor.short import fresh, loss_of
+from goodfit.doctor.source import together
 from goodfit.doctor.surgery import Surgery, normalised, replaced, shortcut
 
 CODE = "gradient.vanishing"
@@ -134,6 +135,7 @@ def _remedies(case: Case, chain: list[Layer], plain: list[Layer]) -> list[Remedy
             Remedy(
                 "Put a norm behind every hidden layer, and add to each that keeps the shape what goes into it.",
                 _with(normalised(hidden), "norms and shortcuts", shortcut(alike)),
+                lambda: together([source_layers.insert_norms(file, kind), source_blocks.add_loop_shortcuts(file, kind)]) if file else None,
             )
         )
     if any(call.hidden and call.name in SQUASHING for call in calls(case)):

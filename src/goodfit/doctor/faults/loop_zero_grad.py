@@ -8,12 +8,14 @@ Source: TrainCheck (Jiang et al. 2025), the first of its silent errors.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from goodfit.doctor import source_loops
 from goodfit.doctor.case import Case, Remedy, Suspicion
-from goodfit.doctor.program import Backward, Event, Update, Zero
+from goodfit.doctor.program import Backward, Event, Program, Update, Zero
+from goodfit.doctor.source import together
 
 CODE = "loop.zero-grad"
 OFTEN = 0.3  # of the updates
@@ -23,21 +25,24 @@ def suspect(case: Case) -> Suspicion | None:
     """Backward passes that come after an update without any zeroing between them, and find its gradients there."""
     if case.setup.zero or case.setup.events is not None:
         return None
-    found, followed = _uncleared(case.program.events)
+    found, followed, left = _uncleared(case.program)
     if not found or found < OFTEN * followed:
         return None
     pattern = case.view.pattern
     backward = next((event.place for event in pattern if isinstance(event, Backward)), None)
-    update = next((event.place for event in pattern if isinstance(event, Update)), None)
+    places = {event.optimizer: event.place for event in pattern if isinstance(event, Update) and event.place is not None}
+    missed = [place for number, place in places.items() if number in left] or list(places.values())[:1]
     if case.view.per_update > 1:
         backward = None  # passes that are gathered for one update: the place is below the update
     always = found > 0.9 * followed
     remedy = Remedy(
         "Set the gradients to nothing before each backward pass: optimizer.zero_grad().",
         lambda setup: replace(setup, name="with zeroing", zero=True, events=None, stop=1.0 if setup.events else setup.stop),
-        lambda: source_loops.insert_zero_grad(update, backward) if update else None,
+        lambda: together([source_loops.insert_zero_grad(place, backward) for place in missed]) if missed else None,
     )
     message = "The gradients are never set to nothing between updates, so each update follows the sum of all gradients so far."
+    if len(left) < len(places):
+        message = "One optimiser's gradients are never set to nothing between updates, so each of its updates follows the sum of all gradients so far."
     if not always:
         message = f"The gradients are not set to nothing after {found / followed:.0%} of the updates, so that these follow the sum of several batches' gradients."
     suspicion = Suspicion(
@@ -59,18 +64,29 @@ def _round(events: Sequence[Event]) -> tuple[Event, ...]:
     return tuple(events[marks[0] : marks[1]]) if len(marks) > 1 else ()
 
 
-def _uncleared(events: Sequence[Event]) -> tuple[int, int]:
-    """First backward passes after an update that found its gradients, with no zeroing of anything between the two, and all first passes after one."""
+def _uncleared(program: Program) -> tuple[int, int, set[int]]:
+    """First backward passes after an update that found its gradients, since nothing of an optimiser that made one was set to nothing between the two; all first
+    passes after an update; and the numbers of those optimisers."""
+    owned = [{weight for group in use.groups for weight in group} for use in program.optimizers]
     found = followed = 0
-    updated = cleared = False
-    for event in events:
+    updated: set[int] = set()
+    kept: set[int] = set()  # of those that updated, whose gradients are still there
+    left: Counter[int] = Counter()
+    for event in program.events:
         match event:
             case Update():
-                updated, cleared = True, False
-            case Zero():
-                cleared = True
+                updated.add(event.optimizer)
+                kept.add(event.optimizer)
+            case Zero(optimizer=None):
+                kept.clear()
+            case Zero(optimizer=int(cleared)):
+                mine = owned[cleared]
+                kept = {number for number in kept if number != cleared and mine.isdisjoint(owned[number])}
             case Backward():
-                followed += updated
-                found += updated and not cleared and event.inherited
-                updated = False
-    return found, followed
+                followed += bool(updated)
+                if kept and event.inherited:
+                    found += 1
+                    left.update(kept)
+                updated.clear()
+                kept.clear()
+    return found, followed, {number for number, count in left.items() if count >= OFTEN * followed}

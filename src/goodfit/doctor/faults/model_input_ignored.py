@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from goodfit.doctor import source_blocks
 from goodfit.doctor.case import Case, Remedy, Suspicion
+from goodfit.doctor.layers import file_of, owner
 from goodfit.doctor.program import Data, Part, tensors_of
 from goodfit.doctor.replay import Copies, run_tape
 from goodfit.doctor.short import Setup, entered, fresh
@@ -126,8 +128,13 @@ def _suspicion(
     def change(setup: Setup) -> Setup:
         return replace(setup, name="with a way from the inputs to the head", surgery=(*setup.surgery, surgery))
 
+    file, name = file_of(case), owner(case)
+    remedy = Remedy(
+        "Use the input in forward: follow it from the argument to what is returned.", change,
+        lambda: source_blocks.use_unused(file, name) if file else None,
+    )  # fmt: skip
     return Suspicion(
-        CODE, 0.95 if certain else 0.4, evidence, (Remedy("Use the input in forward: follow it from the argument to what is returned.", change),), certain=certain, always=always,
+        CODE, 0.95 if certain else 0.4, evidence, (remedy,), certain=certain, always=always,
         would_have="no gain by a way from the ignored inputs to the head", message=message,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ Source: Tambon et al. 2023; the axis as a cause, Islam et al. 2019.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from goodfit.doctor import source_calls
 from goodfit.doctor.case import Case, Proof, Remedy, Suspicion
+from goodfit.doctor.program import Place
 from goodfit.doctor.replay import Copies, ReplayError, run_tape
 from goodfit.doctor.short import Setup
+from goodfit.doctor.source import Edit, together
 from goodfit.doctor.source_blocks import set_batch_first
-from goodfit.doctor.trail import Call, changing
+from goodfit.doctor.trail import Call, Seen, changing
 
 CODE = "model.mixes-batch"
 TOLERANCE = 1e-3  # of the spread of the answers
@@ -185,19 +188,37 @@ def _features(case: Case) -> _Way:
             return function(first, dim=-1, **given)
         return getattr(torch, call.name)(first, dim=-1, keepdim=True, **given)
 
-    if not any(seen.name in ALONG | REDUCING for seen in case.trail.made.values()):
+    along = [seen for seen in case.trail.made.values() if seen.name in ALONG | REDUCING]
+    if not along:
         return "", None, None
     return (
         "Take the features' dimension, -1, where the rows' dimension 0 stands.",
-        lambda setup: replace(setup, name="along the features", around=(*setup.around, changing(change))), None,
+        lambda setup: replace(setup, name="along the features", around=(*setup.around, changing(change))),
+        lambda: _turned([seen for seen in along if seen.name in ALONG and _along_rows(seen)], case.program.places.get("model")),
     )  # fmt: skip
 
 
-def _along_rows(call: Call) -> bool:
+def _turned(seen: Sequence[Seen], model: Place | None) -> Edit | None:
+    """Dimension -1 where each of these calls is written, in the user's lines or as a layer of torch."""
+    layers = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "softmin": "Softmin"}
+    made = [layers[one.name] for one in seen if one.owner == layers.get(one.name)]
+    edits = {
+        (one.place.file, one.place.line): source_calls.set_dimension(one.place, -1, sorted(ALONG))
+        for one in seen
+        if one.place is not None and one.owner not in made
+    }
+    if made and model is not None:
+        edits[model.file, 0] = source_calls.set_layer_dimension(model.file, made, -1)
+    return together(list(edits.values())) if edits else None
+
+
+def _along_rows(call: Call | Seen) -> bool:
     words = call.kwargs.get("dim", call.kwargs.get("axis"))
     position = 2 if call.name in {"norm", "normalize"} else 1
     dim = words if words is not None else call.args[position] if len(call.args) > position else None
-    first = call.first
+    first = call.args[0] if call.args else call.kwargs.get("input")
+    if not isinstance(first, Tensor):
+        return False
     if isinstance(dim, list | tuple) and len(dim) == 1:
         dim = dim[0]
     return isinstance(dim, int) and not isinstance(dim, bool) and dim in {0, -first.dim()}

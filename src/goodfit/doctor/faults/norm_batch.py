@@ -13,7 +13,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from goodfit.doctor import source_layers
 from goodfit.doctor.case import MARGIN, Case, Proof, Remedy, Suspicion
+from goodfit.doctor.layers import file_of
 from goodfit.doctor.program import Part
 from goodfit.doctor.replay import Copies, run_tape
 from goodfit.doctor.short import Outcome, Setup, score
@@ -21,6 +23,7 @@ from goodfit.doctor.trail import place
 
 CODE = "norm.batch"
 TINY = 8  # rows
+TINIEST = 4  # rows, whose spread is known to a third: suspected before rates and widths are tried
 RECOUNTED = 2048  # rows that statistics are taken from: their means are known to 2 % of the spread
 AT_ONCE = 64  # rows, or the program's batch where that is larger
 GROUPS = (8, 4, 2, 1)
@@ -46,13 +49,18 @@ def suspect(case: Case) -> Suspicion | None:
         )  # fmt: skip
     if view.batch_size > TINY:
         return None
-    places = [at for at, _ in layers]
+    places, file = [at for at, _ in layers], file_of(case)
+    shared = [_groups(part) for _, part in layers if not isinstance(part, nn.BatchNorm1d)]
+    remedy = Remedy(
+        "Use group norm in place of batch norm, or larger batches.", lambda setup: change(setup),
+        lambda: source_layers.group_norms(file, min(shared, default=1)) if file else None,
+    )  # fmt: skip
 
     def change(setup: Setup) -> Setup:
         return replace(setup, name="with group norm", surgery=(*setup.surgery, lambda networks: _grouped(networks, places)))
 
     return Suspicion(
-        CODE, 0.5, {"layers": len(layers), "batch": view.batch_size}, (Remedy("Use group norm in place of batch norm, or larger batches.", change),),
+        CODE, 0.5 if view.batch_size > TINIEST else 0.7, {"layers": len(layers), "batch": view.batch_size}, (remedy,),
         would_have="the same score with group norm", message=f"Batch norm is trained on batches of {view.batch_size} rows, whose means say little.",
     )  # fmt: skip
 
@@ -102,13 +110,13 @@ def _grouped(networks: list[nn.Module], places: list[Part]) -> None:
     for at in places:
         old = networks[at.network].get_submodule(at.path)
         assert isinstance(old, nn.modules.batchnorm._BatchNorm)
-        flat = isinstance(old, nn.BatchNorm1d)
-        groups = (
-            1
-            if flat
-            else next(count for count in GROUPS if old.num_features % count == 0 and (count == 1 or old.num_features >= 2 * count))
-        )
-        new = nn.GroupNorm(groups, old.num_features, affine=old.affine)
+        new = nn.GroupNorm(_groups(old), old.num_features, affine=old.affine)
         if old.affine:
             new.load_state_dict({"weight": old.weight, "bias": old.bias})
         place(networks, at, new)
+
+
+def _groups(norm: nn.modules.batchnorm._BatchNorm) -> int:
+    """Groups of its channels; one where a channel is a number and no picture."""
+    fitting = (count for count in GROUPS if norm.num_features % count == 0 and (count == 1 or norm.num_features >= 2 * count))
+    return 1 if isinstance(norm, nn.BatchNorm1d) else next(fitting)
