@@ -128,7 +128,7 @@ def paths(tree: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [found for key, value in inner for found in ((*above, key), *paths(value, (*above, key)))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.sampled_from(paths(record())),
     st.sampled_from([None, 3, -1.5, float("nan"), "", MARKUP, [], [1], {}, {"a": 1}, {"choices": [[1]]}, True]),
