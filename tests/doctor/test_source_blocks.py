@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from goodfit.doctor.source_blocks import add_shortcut, set_batch_first
+from goodfit.doctor.source_blocks import add_loop_shortcuts, add_shortcut, set_batch_first, use_unused
 
 HEAD = "import torch\nfrom torch import nn\n\n\n"
 BLOCK = (
@@ -72,3 +72,25 @@ def test_rows_first_in_every_layer_of_the_kind(tmp_path: Path) -> None:
     assert edit.after.splitlines() == ["a = nn.LSTM(8, 16, batch_first=True)", "b = nn.LSTM(16, 16, 2, batch_first=True)"]
     assert set_batch_first(file, ["GRU"], True) is None
     assert set_batch_first(written(tmp_path, HEAD + "a = nn.LSTM(8, 16, 1, True, False)\n"), ["LSTM"], True) is None
+
+
+def test_shortcuts_in_a_loop_over_layers(tmp_path: Path) -> None:
+    text = BLOCK.replace("BODY", "for layer in self.layers:\n            x = torch.relu(layer(x))\n        return x")
+    edit = add_loop_shortcuts(written(tmp_path, text), "Block")
+    assert edit is not None
+    assert "x = x + torch.relu(layer(x))" in edit.after
+    for other in ("x = torch.relu(layer(y))", "y = torch.relu(layer(x))", "x = self.a(x)"):
+        assert add_loop_shortcuts(written(tmp_path, text.replace("x = torch.relu(layer(x))", other)), "Block") is None
+
+
+def test_a_name_that_is_never_read_in_place_of_one_that_is_read_twice(tmp_path: Path) -> None:
+    body = "p = self.a(x)\n        q = self.b(x)\n        return torch.cat([q, q], 1)"
+    edit = use_unused(written(tmp_path, BLOCK.replace("BODY", body)), "Block")
+    assert edit is not None
+    assert "torch.cat([p, q], 1)" in edit.after
+    two = BLOCK.replace("forward(self, x)", "forward(self, x, y)").replace("BODY", "return self.a(x) + self.b(x)")
+    edit = use_unused(written(tmp_path, two), "Block")
+    assert edit is not None
+    assert "return self.a(x) + self.b(y)" in edit.after
+    assert use_unused(written(tmp_path, two.replace("self.b(x)", "self.b(y)")), "Block") is None
+    assert use_unused(written(tmp_path, BLOCK.replace("BODY", "p = self.a(x)\n        return self.b(x)")), "Block") is None

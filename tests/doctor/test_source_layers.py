@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from goodfit.doctor.program import Place
-from goodfit.doctor.source_layers import insert_hidden, insert_norms, set_batch, set_depth, widen
+from goodfit.doctor.source_layers import group_norms, insert_hidden, insert_norms, set_batch, set_depth, widen
 
 HEAD = "import torch\nfrom torch import nn\n"
 NET = (
@@ -95,3 +95,42 @@ def test_batch_size_of_a_loader_or_by_its_name(tmp_path: Path) -> None:
     assert held is not None
     assert held.after == "BATCH_SIZE, EPOCHS = 32, 5"
     assert set_batch(None, file, 100, 32) is None
+
+
+def test_widths_and_depths_are_followed_to_what_is_handed_over(tmp_path: Path) -> None:
+    tower = (
+        HEAD
+        + """
+class Net(nn.Module):
+    def __init__(self, width, depth=1):
+        super().__init__()
+        self.a = nn.Linear(3, width)
+        self.rest = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.out = nn.Linear(width, 2)
+
+
+MADE
+"""
+    )
+    for made, wide, deep in (
+        ("net = Net(width=4, depth=9)", "net = Net(width=64, depth=9)", "net = Net(width=4, depth=2)"),
+        ("net = Net(4, 9)", "net = Net(64, 9)", "net = Net(4, 2)"),
+        ("size = 4\nnet = Net(size, depth=9)", "size = 64", "net = Net(size, depth=2)"),
+        ('config = {"width": 4, "depth": 9}\nnet = Net(config["width"], config["depth"])', '"width": 64', '"depth": 2'),
+    ):
+        file = written(tmp_path, tower.replace("MADE", made))
+        wider, shallower = widen(file, 4, 64, "Net"), set_depth(file, 9, 2)
+        assert wider is not None, made
+        assert wide in wider.after
+        assert shallower is not None, made
+        assert deep in shallower.after
+    assert widen(written(tmp_path, tower.replace("MADE", "one, other = Net(4), Net(5)")), 4, 64, "Net") is None, (
+        "which of the two is not known"
+    )
+
+
+def test_batch_norm_as_group_norm(tmp_path: Path) -> None:
+    edit = group_norms(written(tmp_path, HEAD + "a, b = nn.BatchNorm2d(16, momentum=0.2), nn.BatchNorm1d(8, eps=1e-3)\n"), 8)
+    assert edit is not None
+    assert "a, b = nn.GroupNorm(8, 16), nn.GroupNorm(1, 8, eps=1e-3)" in edit.after
+    assert group_norms(written(tmp_path, NET.replace("BatchNorm1d(hidden)", "LayerNorm(hidden)")), 8) is None

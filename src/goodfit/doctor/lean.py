@@ -27,7 +27,7 @@ class Lean:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._guessed: int | None = None  # rows of a call in training that was taken for an evaluation's
+        self.guessed: int | None = None  # rows of a call in training that was taken for an evaluation's
         self._scaled: tuple[weakref.ref[Tensor], Tensor] | None = None  # a loss times the factor of a gradient scaler, and the loss
 
     def listens(self, module: nn.Module, args: tuple[Any, ...]) -> bool:
@@ -43,7 +43,7 @@ class Lean:
         if not recorder.evaluating and known and _get_current_function_mode() is None:
             recorder.listen()
         if taught and known:
-            self._guessed = rows_of(args)
+            self.guessed = rows_of(args)
         elif taught and (rows := rows_of(args)) is not None:
             recorder.tracer.sizes.add(rows)  # a loss, whose rows may be words
         return recorder.evaluating
@@ -61,11 +61,10 @@ class Lean:
     def backward(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """`torch.autograd.backward`."""
         recorder = self._recorder
-        recorder.end_evaluation()
-        if self._guessed is not None:
+        if self.guessed is not None:  # and no call of a usual size has come since
             recorder.evaluations.taught()
-            recorder.tracer.taught(self._guessed)
-            self._guessed = None
+            recorder.tracer.taught(self.guessed)
+        recorder.end_evaluation()
         recorder.lighten()
         recorder.tracer.off += 1
         try:

@@ -276,6 +276,7 @@ class Recorder:
         """Lean: the mode is off in training."""
         if self._wanted:
             self._wanted = False
+            self.rest.guessed = None
             self._pop()
             self.tracer.forget()
         elif self._pushed:  # it became lean while torch had the mode in its hands

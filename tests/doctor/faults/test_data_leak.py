@@ -143,3 +143,23 @@ def test_origins_that_are_parted_raise_nothing() -> None:
     taught, judged = visits(parted=True)
     suspicion, _ = examined(suspect, made(net(8, 2, 48), *taught, epochs=5, judged=judged))
     assert suspicion is None
+
+
+def test_a_column_made_of_the_training_targets_is_found() -> None:
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(1200, 6, generator=generator)
+    y = (x[:, 0] + 1.5 * torch.randn(1200, generator=generator) > 0).long()
+    shop = torch.randint(0, 500, (1200,), generator=generator)
+    taught = torch.arange(1200) < 800
+    total, count = torch.zeros(500), torch.zeros(500)
+    total.index_add_(0, shop[taught], y[taught].float())
+    count.index_add_(0, shop[taught], torch.ones(800))
+    mean = torch.where(count > 0, total / count.clamp_min(1), torch.tensor(0.5))
+    with_mean = torch.cat([x, 4 * mean[shop].unsqueeze(1) - 2], 1)
+    judged = ~taught
+    suspicion, proof = examined(suspect, made(net(7, 2), with_mean[taught], y[taught], epochs=20, judged=(with_mean[judged], y[judged])))
+    assert suspicion is not None
+    assert suspicion.evidence["columns"] == [6]
+    assert proof is not None
+    suspicion, _ = examined(suspect, made(net(6, 2), x[taught], y[taught], epochs=20, judged=(x[judged], y[judged])))
+    assert suspicion is None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from tests.doctor.faults.proving import case_of, proven
 from tests.doctor.made import mlp, plain, rings
+from tests.doctor.recording import record
 
 from goodfit.doctor.faults.loop_zero_grad import suspect
-from goodfit.doctor.program import Backward, Update, Zero
+from goodfit.doctor.program import Backward, Program, Update, Zero
 from goodfit.doctor.short import Setup
 
 x, y = rings(400)
@@ -39,3 +41,25 @@ def test_gradients_set_to_nothing_once_in_four_updates(monkeypatch: pytest.Monke
 def test_gradients_gathered_on_purpose() -> None:
     for events in (("zero", "backward", "update"), ("zero", "backward", "backward", "update"), ("backward", "update", "zero")):
         assert suspect(case_of(plain(mlp(2, 3), x, y, events=events))) is None
+
+
+def test_one_of_two_optimisers_is_not_cleared() -> None:
+    def run(cleared: tuple[int, ...]) -> Program:
+        def loop() -> None:
+            front, back = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.ReLU()), torch.nn.Linear(16, 3)
+            optimizers = [torch.optim.SGD(one.parameters(), lr=0.1) for one in (front, back)]
+            for _ in range(10):
+                for some in torch.randperm(len(x)).split(32):
+                    loss = torch.nn.functional.cross_entropy(back(front(x[some])), y[some])
+                    for number in cleared:
+                        optimizers[number].zero_grad()
+                    loss.backward()
+                    for optimizer in optimizers:
+                        optimizer.step()
+
+        return record(loop)
+
+    suspicion = suspect(case_of(run((1,))))
+    assert suspicion is not None
+    assert "One optimiser" in suspicion.message
+    assert suspect(case_of(run((0, 1)))) is None
