@@ -45,6 +45,15 @@ def test_a_widened_range_holds_the_one_before_and_stays_in_its_bounds(own: Range
     assert own.border(getattr(own, end)) == (end if wide != own else None)
 
 
+def test_the_outmost_value_tried_is_at_the_border_too() -> None:
+    own = Range(0.0, 1.0, log=False, whole=False)
+    assert own.border(0.85) is None
+    assert own.border(0.85, [0.1, 0.5, 0.85]) == "high"
+    assert own.border(0.85, [0.1, 0.5, 0.9]) is None
+    assert own.border(0.6, [0.1, 0.6]) is None
+    assert own.border(0.15, [0.15, 0.9]) == "low"
+
+
 def test_whole_numbers_have_stretches_of_equal_length() -> None:
     own = Range(1, 4, log=False, whole=True)
     assert [own.at((index + 0.5) / 400) for index in range(400)].count(1) == 100

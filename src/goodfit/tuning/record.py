@@ -8,7 +8,6 @@ from typing import Any
 
 import optuna
 
-from goodfit.tuning.space import Range
 from goodfit.tuning.storage import quiet
 from goodfit.tuning.study import Study, distribution
 
@@ -36,12 +35,8 @@ def record(study: Study, metric: str) -> dict[str, Any]:
 
 def at_border(study: Study) -> list[str]:
     """The settings whose best value lay at an end of its range, when it was widened or at the end."""
-    best, found = study.best, set(study.borders)
-    for name, value in (best.settings if best is not None else {}).items():
-        dimension = study.space.dimensions[name]
-        if isinstance(dimension, Range) and dimension.border(value) is not None:
-            found.add(name)
-    return sorted(found)
+    best = study.best
+    return sorted({*study.borders, *(study.ends(best.settings) if best is not None else ())})
 
 
 def importance(study: Study) -> dict[str, float]:

@@ -6,7 +6,7 @@ A place in a range is also told as a unit: 0 at its low end, 1 at its high end, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ _SHARED = {
     "train.checkpoint_every": "it changes no score",
 }
 _NEAR = 0.05  # of a range from its end: a best value there is at the border
+_OUTMOST = 0.25  # of a range from its end, for a value beyond which nothing was tried: of few trials none may lie nearer
 _WIDER = 0.5  # of a range is added where its border is passed
 _MOST_CHOICES = 1_000
 
@@ -65,13 +66,17 @@ class Range:
         low, high, value = (math.log(number) if self.log else number for number in (self.low, self.high, value))
         return 0.5 if low == high else (value - low) / (high - low)
 
-    def border(self, value: float) -> End | None:
-        """The end that `value` lies at, where the setting could go beyond it; None for values inside."""
+    def border(self, value: float, tried: Sequence[float] = ()) -> End | None:
+        """The end that `value` lies at, where the setting could go beyond it; None for values inside.
+
+        tried: other values, of which none lies between the end and a value at it, where that is not at the very end.
+        """
         unit = self.unit(value)
         near = 0.0 if self.whole and self.high - self.low < 1 / _NEAR else _NEAR
-        if unit <= near and self.low > self.least:
+        lowest, highest = (min(tried, default=-math.inf) >= value, max(tried, default=math.inf) <= value)
+        if (unit <= near or (lowest and unit <= _OUTMOST)) and self.low > self.least:
             return "low"
-        return "high" if unit >= 1 - near and self.high < self.most else None
+        return "high" if (unit >= 1 - near or (highest and unit >= 1 - _OUTMOST)) and self.high < self.most else None
 
     def widened(self, end: End) -> Range:
         """The range with half of it added at one end, as far as the setting's bound allows."""

@@ -112,12 +112,9 @@ class Study:
 
     def widen(self, found: Mapping[str, Any]) -> list[str]:
         """Widen the range of each setting whose value in `found` lies at a border, and try values beyond it next; returns their names."""
-        space, ends = self.space, dict[str, End]()
-        for name, value in found.items():
-            dimension = space.dimensions[name]
-            if isinstance(dimension, Range) and (end := dimension.border(value)) is not None:
-                ends[name] = end
-                space = space.widened(name, end)
+        space, ends = self.space, self.ends(found)
+        for name, end in ends.items():
+            space = space.widened(name, end)
         if not ends:
             return []
         ranges = {name: (own.low, own.high) for name, own in space.dimensions.items() if isinstance(own, Range)}
@@ -132,6 +129,16 @@ class Study:
                     value = wide.at(before + share * (beyond - before))
                     self._study.enqueue_trial(dict(found) | {name: value}, user_attrs={"beyond": name})
         return list(ends)
+
+    def ends(self, found: Mapping[str, Any]) -> dict[str, End]:
+        """The settings whose value in `found` lies at an end of its range, beyond which it could go."""
+        scored = [trial.settings for trial in self.tried() if trial.state == "complete"]
+        ends: dict[str, End] = {}
+        for name, dimension in self.space.dimensions.items():
+            if isinstance(dimension, Range) and name in found:
+                end = dimension.border(found[name], [own[name] for own in scored if name in own])
+                ends |= {} if end is None else {name: end}
+        return ends
 
     @property
     def looked(self) -> int:
