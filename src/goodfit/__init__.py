@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "train": "goodfit.api",
+    "tune": "goodfit.api.tuning",
     "predict": "goodfit.api",
     "evaluate": "goodfit.api",
     "combine": "goodfit.api",
@@ -25,6 +26,7 @@ _NAMES = {
     "generate_pictures": "goodfit.api",
     "load": "goodfit.api",
     "Run": "goodfit.api",
+    "Tuned": "goodfit.api",
     "Classifier": "goodfit.estimators",
     "Regressor": "goodfit.estimators",
     "Recipe": "goodfit.base.recipe",

@@ -6,10 +6,12 @@ from goodfit.api.pictures import generate_pictures
 from goodfit.api.run import Run, load
 from goodfit.api.scoring import describe, evaluate, models, predict, predict_file, report, runs
 from goodfit.api.training import train
+from goodfit.api.tuned import Tuned
 from goodfit.api.writing import generate
 
 __all__ = [
     "Run",
+    "Tuned",
     "combine",
     "compare",
     "describe",

@@ -147,10 +147,12 @@ def train_member(
     keep: Callable[[Recipe], None],
     progress: Progress,
     made: Callable[[Fold, Recipe, int], Member] | None = None,
+    pause: int | None = None,
 ) -> Fitted:
     """Train the network of the job, going on from its checkpoints where there are any.
 
     made: the member of a fold for a recipe and O outputs, where the network is one that the user brought.
+    pause: epochs after which training stops for now, and goes on when it is asked for again.
 
     What the recipe leaves to measurement, precision and rate, is measured; `keep` is given the recipe with them before training begins.
     """
@@ -211,18 +213,21 @@ def train_member(
     progress.advance(state.step)
     extra = {"history": history, "finished": False, "spent": 0.0}
     signals = Signals.from_json(saved.get("signals") if saved else None)
-    if not finished:
+    paused = pause is not None and state.epoch >= pause
+    if not finished and not paused:
         for record in fit(state, batches, task, plan, step_settings, evaluate):
             if isinstance(record, EpochRecord):
                 run.append(job.history, record.to_json() | {"member": 0})
                 extra["history"] += 1
                 progress.advance(0, epoch=record.epoch, loss=record.train_loss, **{task.score: record.score})
+                if paused := pause is not None and state.epoch >= pause and state.position == 0:
+                    break
             else:
                 progress.advance()
                 signals.updated(network, record.step, record.loss)
             if checkpoints.due():
                 checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun, "signals": signals.to_json()})
-        checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun, "signals": signals.to_json(), "finished": True})
+        checkpoints.save(state, extra | {"spent": time.monotonic() - job.begun, "signals": signals.to_json(), "finished": not paused})
     assert state.best is not None
     network.load_state_dict(state.best)
     member.network.eval()

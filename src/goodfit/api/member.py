@@ -24,8 +24,9 @@ def fit_member(
     keep: Callable[[Recipe], None],
     progress: Progress,
     made: Callable[[Fold, Recipe, int], Member] | None = None,
+    pause: int | None = None,
 ) -> Fitted:
-    """Train or solve the network of the job; `keep` is given its recipe with all that was decided here. made: see `train_member`."""
+    """Train or solve the network of the job; `keep` is given its recipe with all that was decided here. made, pause: see `train_member`."""
     if catalogue.entry(job.recipe.model.name or "").solved:
         return solve_member(run, job, fold, device=device, keep=keep, progress=progress)
-    return train_member(run, job, fold, device=device, keep=keep, progress=progress, made=made)
+    return train_member(run, job, fold, device=device, keep=keep, progress=progress, made=made, pause=pause)

@@ -12,6 +12,7 @@ from goodfit.api.brought import given
 from goodfit.api.folder import RunFolder, naming
 from goodfit.api.rebuilding import draw_pairs
 from goodfit.api.run import Run, load
+from goodfit.api.tuned import Tuned
 from goodfit.base.errors import BundleError, DataError, InputError
 from goodfit.base.files import read_json
 from goodfit.base.protocols import Progress, Silent
@@ -29,6 +30,7 @@ from goodfit.evaluation.scores import scores
 from goodfit.models import brought, catalogue
 from goodfit.models.account import describe as account_of
 from goodfit.tasks import catalogue as tasks
+from goodfit.tuning import RECORD
 
 LARGEST_BATCH = 1_048_576  # as train.batch_size
 _WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".jsonl": "write_ndjson", ".ndjson": "write_ndjson"}
@@ -240,7 +242,9 @@ def network_account(bundle: Bundle, recipe: Recipe, batch_size: int | None = Non
 
 
 def report(run: str | Path | Run) -> Path:
-    """Write the run's report.html anew and return its path."""
+    """Write the report.html of a run, or of a search, anew and return its path."""
+    if not isinstance(run, Run) and (Path(run) / RECORD).is_file():
+        return Tuned(run).report()
     return (run if isinstance(run, Run) else Run(run)).report()
 
 

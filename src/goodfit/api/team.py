@@ -19,10 +19,11 @@ from typing import Any
 
 import torch
 
+from goodfit.api.attempt import RECIPE
 from goodfit.api.fitting import Fitted, Fold, Job
 from goodfit.api.folder import RunFolder
 from goodfit.api.member import fit_member
-from goodfit.api.worker import RECIPE, save_fold
+from goodfit.api.worker import save_fold
 from goodfit.base import errors
 from goodfit.base.errors import TrainingError, WorkerError
 from goodfit.base.files import write_bytes
@@ -69,9 +70,9 @@ class Together:
 
     def __init__(self, run: RunFolder, size: int, threads: int, keep: Callable[[Job, Recipe], None], progress: Progress) -> None:
         self._run, self._threads, self._keep, self._progress = run, threads, keep, progress
-        self._events: queue.Queue[tuple[_Process, dict[str, Any] | None]] = queue.Queue()
-        self._idle = [_Process(run.path / "cache" / f"worker-{number}.log", self._events) for number in range(size)]
-        self._busy: dict[_Process, tuple[Job, Fold]] = {}
+        self._events: queue.Queue[tuple[Process, dict[str, Any] | None]] = queue.Queue()
+        self._idle = [Process(run.path / "cache" / f"worker-{number}.log", self._events) for number in range(size)]
+        self._busy: dict[Process, tuple[Job, Fold]] = {}
 
     def __enter__(self) -> Together:
         return self
@@ -125,10 +126,10 @@ class Together:
         return self._run.path / "checkpoints" / job.folder
 
 
-class _Process:
+class Process:
     """A worker and the thread that listens to it; None among its events is its end."""
 
-    def __init__(self, log: Path, events: queue.Queue[tuple[_Process, dict[str, Any] | None]]) -> None:
+    def __init__(self, log: Path, events: queue.Queue[tuple[Process, dict[str, Any] | None]]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         # It finds every package where this process does.
@@ -164,7 +165,7 @@ class _Process:
         how = f"signal {-code}" + (" (out of memory?)" if code == -9 else "") if code < 0 else f"exit status {code}"
         return how + (f": {said[-1][:300]}" if said else "")
 
-    def _listen(self, events: queue.Queue[tuple[_Process, dict[str, Any] | None]]) -> None:
+    def _listen(self, events: queue.Queue[tuple[Process, dict[str, Any] | None]]) -> None:
         assert self._popen.stdout is not None
         for line in self._popen.stdout:
             events.put((self, json.loads(line)))

@@ -107,9 +107,9 @@ def train(
         run.update(
             status="started",
             created=time.time(),
-            source=_absolute(source),
-            test=_absolute(test),
-            valid=_absolute(valid),
+            source=absolute(source),
+            test=absolute(test),
+            valid=absolute(valid),
             request=request.model_dump(mode="json", exclude_unset=True),
             command=_command(),
         )
@@ -162,7 +162,7 @@ class _Prepared:
 def _run(
     run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any, begun: float, progress: Progress, own: Given | None, doctor: bool
 ) -> Run:
-    device = _device(request.device)
+    device = device_of(request.device)
     begun -= _spent(run)
     with failure_recorded(run), computing(device, request.train.threads):
         prepared = _prepare(run, request, source, test, valid, progress)
@@ -202,7 +202,7 @@ def fit_rows(table: Any, recipe: Recipe, folder: Path) -> tuple[Bundle, Recipe, 
     """
     begun = time.monotonic()
     run = RunFolder(folder)
-    device = _device(recipe.device)
+    device = device_of(recipe.device)
     with computing(device, recipe.train.threads):
         data = read(table, settings=recipe.data)
         target = detect(data, recipe.data)
@@ -258,7 +258,7 @@ def _prepare(run: RunFolder, request: Recipe, source: Any, test: Any, valid: Any
             "split": {"train": len(parts.train), "valid": len(parts.valid), "test": len(parts.test), "how": parts.how},
         },
     )
-    run.write("environment.json", environment(str(_device(request.device)), torch.get_num_threads()))
+    run.write("environment.json", environment(str(device_of(request.device)), torch.get_num_threads()))
     run.write("findings.json", [finding.to_json() for finding in findings])
     run.update(status="running", fingerprint=data.fingerprint, task=target.kind)
     return _Prepared(data, target, parts, findings)
@@ -269,7 +269,8 @@ def _spent(run: RunFolder) -> float:
     return max((float(extra["spent"]) for extra in newest_extra(run.path / "checkpoints")), default=0.0)
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device of a setting. Raises InputError where there is none."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -279,7 +280,8 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _absolute(source: Any) -> str | None:
+def absolute(source: Any) -> str | None:
+    """The path of a source that is one."""
     return os.path.abspath(source) if isinstance(source, str | Path) else None
 
 

@@ -13,12 +13,14 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 import torch
 
+from goodfit.api.attempt import RECIPE, attempt
 from goodfit.api.computing import computing
 from goodfit.api.fitting import Fold, Job
 from goodfit.api.folder import RunFolder
@@ -30,8 +32,6 @@ from goodfit.data.encode_stream import Stream
 from goodfit.data.encode_tokens import Lexicon
 from goodfit.data.encoded import Encoded, Ragged
 from goodfit.data.encoder import Encoder
-
-RECIPE = "recipe.yaml"  # of a job, among its checkpoints: as asked for, then with what was measured for it
 
 
 def save_fold(fold: Fold, folder: Path) -> None:
@@ -111,6 +111,9 @@ def main() -> None:
             cached = None  # the one before leaves first
             cached = (place, load_fold(place))
         try:
+            if "trial" in asked:
+                _attempt(asked, cached[1], speaker)
+                continue
             _train(asked, cached[1], speaker)
         except GoodfitError as error:
             speaker.tell(error=type(error).__name__, message=error.message)
@@ -138,3 +141,11 @@ def _train(asked: dict[str, Any], fold: Fold, speaker: Speaker) -> None:
 
     with computing(device, asked["threads"]):
         fit_member(RunFolder(Path(asked["run"])), job, fold, device=device, keep=keep, progress=speaker)
+
+
+def _attempt(asked: dict[str, Any], fold: Fold, speaker: Speaker) -> None:
+    """A trial of a search, of which only the outcome is told."""
+    device = torch.device("cpu")
+    with computing(device, asked["threads"]):
+        outcome = attempt(Path(asked["place"]), fold, asked["trial"], asked["epochs"], asked["seconds"], device=device)
+    speaker.tell(outcome=asdict(outcome))

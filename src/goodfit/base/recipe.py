@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import yaml
 from pydantic import Field, ValidationError
@@ -53,7 +53,7 @@ class Recipe(Part):
             if not equals:
                 raise SettingError(f"a setting is written key=value, such as optim.lr=0.001; {text!r} has no '='", value=text)
             key = key.strip()
-            _put(tree, key, value.strip() if key in _TEXTS and not value.lstrip().startswith("[") else _parse_value(value), text)
+            _put(tree, key, value.strip() if key in _TEXTS and not value.lstrip().startswith("[") else parse_value(value), text)
             if not value.strip():
                 raise SettingError(f"{key} has no value in {text!r}; write it behind the '=', or leave the setting out", value=text)
         for key, value in given.items():
@@ -189,6 +189,27 @@ _SHARED = ("time_limit", "threads", "workers", "checkpoint_every", "members")
 _TEXTS = ("data.target", "data.source", "data.drop", "data.weight", "data.split", "data.group", "data.time", "model.source")
 
 
+def effect(name: str) -> tuple[str, tuple[Any, ...]] | None:
+    """The setting that decides whether `part.name` has an effect, and the values with which it has; None where it always has."""
+    return _EFFECT.get(name)
+
+
+def taken_by(name: str) -> Literal["number", "whole", "word"]:
+    """What the setting `part.name` takes: a number, a whole number, or words (names, texts, yes and no)."""
+    part, _, field = name.partition(".")
+    info = Recipe.model_fields[part].annotation.model_fields[field] if field else Recipe.model_fields[part]  # type: ignore[union-attr]
+    kinds = _plain_types(info.annotation)
+    return "number" if float in kinds else "whole" if int in kinds else "word"
+
+
+def _plain_types(annotation: Any) -> set[Any]:
+    """The types that an annotation is made of: of a union, all; of Annotated, what is annotated."""
+    if get_origin(annotation) is Literal:
+        return {str}
+    inner = get_args(annotation)
+    return set().union(*(_plain_types(one) for one in inner)) if inner else {annotation}
+
+
 def _lookup(recipe: Recipe, name: str) -> Any:
     part, _, field = name.partition(".")
     return getattr(getattr(recipe, part), field) if field else getattr(recipe, part)
@@ -296,7 +317,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _parse_value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """The value that YAML reads in a text; the text itself where it is no YAML."""
     try:
         return yaml.load(text, Loader=_PlainLoader) if len(text) <= 10_000 else text
     except SettingError:

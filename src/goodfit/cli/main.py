@@ -105,6 +105,58 @@ def train(
 
 
 @app.command()
+def tune(
+    data: Annotated[str | None, typer.Argument(help="What goodfit train reads. Not needed with --resume.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict; several separated by commas.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of the study in all; 64 when not given.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Such as 90s, 10m, 1h, for all of it.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="random, grid, coarse-to-fine, tpe (default), gp, halving or hyperband.")] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="What is searched: space.optim.lr='[1e-5,1e-1]' for a range, space.optim.name='[adamw,sgd]' for values; a setting that all trials "
+            "have: optim.clip=1. May be repeated.",
+        ),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="As in goodfit train.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A YAML file of settings that all trials have.")] = None,
+    preset: Annotated[str | None, typer.Option(help="fast, good (default) or best.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The one seed of all random numbers.")] = None,
+    device: Device = None,
+    test: Annotated[str | None, typer.Option(help="File with the test rows.")] = None,
+    valid: Annotated[str | None, typer.Option(help="File with the validation rows.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Folder of the search; runs/tune-<name>-<n> when not given. One with the same search is gone on with."),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Go on with the search in FOLDER; with more --trials, extend it.")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="URL", help="Database of a study that several machines join, such as postgresql://user@host/name.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Search for good settings on DATA and train the best ones as a run."""
+    from goodfit.api.tuning import tune as search
+    from goodfit.cli.progress import Bars
+
+    with Bars(quiet=as_json) as bars:
+        tuned = search(
+            data, target, trials=trials, time_limit=time_limit, strategy=strategy, sets=sets or (), task=task, recipe=recipe, preset=preset, seed=seed,
+            device=device, test=test, valid=valid, out=out, resume=resume, study=study, progress=bars, begun=_begun.get(),
+        )  # fmt: skip
+    if as_json:
+        _print_json(tuned.to_json())
+    else:
+        from goodfit.report.tune_terminal import show
+
+        show(tuned.record, str(tuned.folder / "report.html"))
+
+
+@app.command()
 def predict(
     run: Annotated[str, typer.Argument(help="Folder of a run, or its model folder.")],
     data: Annotated[
@@ -387,7 +439,8 @@ def main(argv: list[str] | None = None) -> int:
     except _CallError as error:
         result = _fail({"kind": "call", "message": _call_sentence(error)}, "--json" in arguments, 2)
     except (KeyboardInterrupt, typer.Abort):
-        going_on = "" if arguments[:1] == ["doctor"] else "; go on with the same command and --resume"
+        begun = {"doctor": "", "tune": "; go on with --resume and the folder of the search"}
+        going_on = begun.get(arguments[0] if arguments else "", "; go on with the same command and --resume")
         typer.echo(f"interrupted{going_on}", err=True)
         result = 130
     except BrokenPipeError:

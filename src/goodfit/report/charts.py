@@ -17,7 +17,7 @@ _MOST_POINTS = 1_000  # of a line or a scatter: more than pixels, and each costs
 _LABEL = 24  # characters of an axis label; 300 of them would leave no plot
 
 
-def _data(rows: Iterable[dict[str, Any]]) -> Any:
+def data_of(rows: Iterable[dict[str, Any]]) -> Any:
     import altair as alt
 
     return alt.Data(values=list(rows))
@@ -36,7 +36,7 @@ def _log_scale(values: Iterable[float], ratio: float) -> bool:
     return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) > ratio
 
 
-def _axis(values: Iterable[float], *, log: bool = False, share: bool = False, **more: Any) -> Any:
+def axis_for(values: Iterable[float], *, log: bool = False, share: bool = False, **more: Any) -> Any:
     """An axis whose numbers are written as people write them: 0.0005, 900, 12k, 1e-6; on a log scale a mark at each power of ten."""
     import altair as alt
 
@@ -77,7 +77,7 @@ def lines(
     scale = alt.Scale(domain=[0, 1.25 * heights[0]], nice=False) if flat else alt.Scale(type="log" if log else "linear", zero=False)
     epochs = {row["x"] for row in rows}
     plot = (
-        alt.Chart(_data(rows))
+        alt.Chart(data_of(rows))
         .mark_line(
             strokeWidth=1.2 if many else 2,
             opacity=0.55 if many else 1,
@@ -86,14 +86,14 @@ def lines(
         )
         .encode(
             x=alt.X("x:Q", title=across, axis=alt.Axis(tickMinStep=1, format=",d"), scale=alt.Scale(nice=False, zero=False)),
-            y=alt.Y("y:Q", title=None, scale=scale, axis=_axis(heights, log=log, tickCount=3 if height < 150 else 5)),
+            y=alt.Y("y:Q", title=None, scale=scale, axis=axis_for(heights, log=log, tickCount=3 if height < 150 else 5)),
             detail="line:N",
             color=alt.Color("colour:N", scale=None, legend=None),
         )
     )
     layers = [plot]
     if best is not None:
-        mark = _data([{"x": best, "text": f"best: epoch {best:g}"}])
+        mark = data_of([{"x": best, "text": f"best: epoch {best:g}"}])
         right = bool(epochs) and best > (min(epochs) + max(epochs)) / 2
         layers.insert(0, alt.Chart(mark).mark_rule(stroke=MUTED, strokeDash=[3, 3]).encode(x="x:Q"))
         layers.append(
@@ -124,21 +124,21 @@ def standings(entries: Sequence[dict[str, Any]], *, title: str, description: str
         "value:Q",
         title=title,
         scale=alt.Scale(zero=False, padding=14),
-        axis=_axis([row["value"] for row in rows], share=share, grid=True, tickCount=4),
+        axis=axis_for([row["value"] for row in rows], share=share, grid=True, tickCount=4),
     )
     plot = WIDTH - 6.2 * (max(len(name) for name in names) + max(len(str(row["text"])) for row in rows)) - 34  # 6.2 pixels a letter
     layers: list[Any] = []
     if is_number(ours[0]["low"]) and is_number(ours[0]["high"]):
         layers.append(
-            alt.Chart(_data(ours))
+            alt.Chart(data_of(ours))
             .mark_rect(fill=ACCENT, fillOpacity=0.1)
             .encode(x=alt.X("low:Q", title=title), x2="high:Q", y=alt.value(0), y2=alt.value("height"))
         )
         layers.append(
-            alt.Chart(_data(ours)).mark_rule(stroke=ACCENT, strokeWidth=3).encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y)
+            alt.Chart(data_of(ours)).mark_rule(stroke=ACCENT, strokeWidth=3).encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y)
         )
     layers.append(
-        alt.Chart(_data(rows))
+        alt.Chart(data_of(rows))
         .mark_point(filled=True, size=90, opacity=1)
         .encode(
             x=x,
@@ -147,7 +147,7 @@ def standings(entries: Sequence[dict[str, Any]], *, title: str, description: str
             shape=alt.condition("datum.ours", alt.value("circle"), alt.value("diamond")),
         )
     )
-    layers.append(alt.Chart(_data(rows)).mark_text(align="left", dx=10).encode(x=alt.value("width"), y=y, text="text:N"))
+    layers.append(alt.Chart(data_of(rows)).mark_text(align="left", dx=10).encode(x=alt.value("width"), y=y, text="text:N"))
     return draw(alt.layer(*layers).properties(width=max(140, plot), height=34 * len(rows)), description, fit=False)
 
 
@@ -186,11 +186,11 @@ def matrix(classes: Sequence[str], counts: Sequence[Sequence[float]], *, descrip
     )
     y = alt.Y("actual:N", title="Actual", sort=None, scale=alt.Scale(domain=names, paddingInner=0.06), axis=alt.Axis(**axis))
     grid = [{"actual": name, "predicted": name} for name in names]
-    blank = alt.Chart(_data(grid)).mark_rect(fill=AXIS, fillOpacity=0.25, cornerRadius=2).encode(x=x, y=y)
+    blank = alt.Chart(data_of(grid)).mark_rect(fill=AXIS, fillOpacity=0.25, cornerRadius=2).encode(x=x, y=y)
     # With numbers, opacity up to 0.55 only: their ink stays readable on it, in light and in dark. Its root: one mistake in a hundred is seen.
     strongest = 0.55 if size <= 12 else 0.95
     tinted = (
-        alt.Chart(_data(cells))
+        alt.Chart(data_of(cells))
         .mark_rect(cornerRadius=2)
         .encode(
             x=x,
@@ -202,7 +202,7 @@ def matrix(classes: Sequence[str], counts: Sequence[Sequence[float]], *, descrip
     layers = [blank, tinted]
     if size <= 12:
         layers.append(
-            alt.Chart(_data(cells))
+            alt.Chart(data_of(cells))
             .mark_text(fontSize=13 if size <= 6 else 11)
             .encode(x=x, y=y, text=alt.Text("count:Q", format=",d" if size <= 6 else "~s"))
         )
@@ -220,14 +220,14 @@ def predicted_against_actual(actual: Sequence[float], predicted: Sequence[float]
     scale = alt.Scale(type=kind, zero=False, nice=True)
     ends = [{"x": min(both, default=0), "y": min(both, default=0)}, {"x": max(both, default=1), "y": max(both, default=1)}]
     points = (
-        alt.Chart(_data({"x": a, "y": p} for a, p in pairs))
+        alt.Chart(data_of({"x": a, "y": p} for a, p in pairs))
         .mark_circle(size=16, fill=ACCENT, fillOpacity=0.35, opacity=1)
         .encode(
-            x=alt.X("x:Q", title="Actual", scale=scale, axis=_axis(both, log=log, grid=True)),
-            y=alt.Y("y:Q", title="Predicted", scale=scale, axis=_axis(both, log=log)),
+            x=alt.X("x:Q", title="Actual", scale=scale, axis=axis_for(both, log=log, grid=True)),
+            y=alt.Y("y:Q", title="Predicted", scale=scale, axis=axis_for(both, log=log)),
         )
     )
-    diagonal = alt.Chart(_data(ends)).mark_line(stroke=MUTED, strokeDash=[4, 3], strokeWidth=1).encode(x="x:Q", y="y:Q")
+    diagonal = alt.Chart(data_of(ends)).mark_line(stroke=MUTED, strokeDash=[4, 3], strokeWidth=1).encode(x="x:Q", y="y:Q")
     return draw(alt.layer(points, diagonal).properties(height=330), description)
 
 
@@ -237,18 +237,18 @@ def errors(actual: Sequence[float], predicted: Sequence[float], *, description: 
 
     rows = [{"off": p - a} for a, p in thinned(list(zip(actual, predicted, strict=False)), 5_000) if is_number(a) and is_number(p)]
     bars = (
-        alt.Chart(_data(rows))
+        alt.Chart(data_of(rows))
         .transform_bin(["low", "high"], field="off", bin=alt.Bin(maxbins=41))
         .transform_aggregate(rows="count()", groupby=["low", "high"])
         .mark_rect(fill=ACCENT, fillOpacity=0.75, stroke=None, xOffset=0.5, x2Offset=-0.5)
         .encode(
-            x=alt.X("low:Q", title="Predicted minus actual", axis=_axis(row["off"] for row in rows), scale=alt.Scale(zero=False)),
+            x=alt.X("low:Q", title="Predicted minus actual", axis=axis_for(row["off"] for row in rows), scale=alt.Scale(zero=False)),
             x2="high:Q",
-            y=alt.Y("rows:Q", title="Rows", axis=_axis([len(rows)])),
+            y=alt.Y("rows:Q", title="Rows", axis=axis_for([len(rows)])),
             y2=alt.Y2(datum=0),
         )
     )
-    zero = alt.Chart(_data([{"x": 0}])).mark_rule(stroke=MUTED, strokeDash=[4, 3]).encode(x="x:Q")
+    zero = alt.Chart(data_of([{"x": 0}])).mark_rule(stroke=MUTED, strokeDash=[4, 3]).encode(x="x:Q")
     return draw(alt.layer(bars, zero).properties(height=330), description)
 
 
@@ -264,15 +264,15 @@ def reliability(bins: Sequence[dict[str, Any]], *, description: str) -> Html:
     scale = alt.Scale(domain=[0, 1])
     axis: dict[str, Any] = {"format": ".0%", "tickCount": 5}
     diagonal = (
-        alt.Chart(_data([{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
+        alt.Chart(data_of([{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
         .mark_line(stroke=MUTED, strokeDash=[4, 3], strokeWidth=1)
         .encode(x="x:Q", y="y:Q")
     )
     x = alt.X("x:Q", title="Stated probability", scale=scale, axis=alt.Axis(grid=True, **axis))
     y = alt.Y("y:Q", title="Came true", scale=scale, axis=alt.Axis(**axis))
-    joined = alt.Chart(_data(rows)).mark_line(stroke=ACCENT, strokeWidth=1.5).encode(x=x, y=y)
+    joined = alt.Chart(data_of(rows)).mark_line(stroke=ACCENT, strokeWidth=1.5).encode(x=x, y=y)
     circles = (
-        alt.Chart(_data(rows))
+        alt.Chart(data_of(rows))
         .mark_circle(fill=ACCENT, opacity=1, fillOpacity=0.8)
         .encode(x=x, y=y, size=alt.Size("n:Q", scale=alt.Scale(range=[18, 260], zero=True), legend=None))
     )
@@ -290,8 +290,8 @@ def importances(items: Sequence[dict[str, Any]], *, title: str, description: str
     ]
     rows = [row for row in rows if is_number(row["drop"])]
     y = alt.Y("name:N", sort=None, title=None, scale=alt.Scale(domain=names), axis=alt.Axis(labelColor=INK, labelLimit=190, labelPadding=8))
-    x = alt.X("drop:Q", title=title, axis=_axis((row["drop"] for row in rows), grid=True, tickCount=5))
-    bars = alt.Chart(_data(rows)).mark_bar(fill=ACCENT, fillOpacity=0.7, height={"band": 0.55}).encode(x=x, y=y)
+    x = alt.X("drop:Q", title=title, axis=axis_for((row["drop"] for row in rows), grid=True, tickCount=5))
+    bars = alt.Chart(data_of(rows)).mark_bar(fill=ACCENT, fillOpacity=0.7, height={"band": 0.55}).encode(x=x, y=y)
     spread = [row for row in rows if is_number(row["low"]) and is_number(row["high"])]
-    whiskers = alt.Chart(_data(spread)).mark_rule(stroke=INK, strokeWidth=1.3).encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y)
+    whiskers = alt.Chart(data_of(spread)).mark_rule(stroke=INK, strokeWidth=1.3).encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y)
     return draw(alt.layer(bars, whiskers).properties(height=max(60, 24 * len(rows) + 40)), description)

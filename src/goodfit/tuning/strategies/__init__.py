@@ -1,0 +1,1 @@
+"""How settings are chosen: at random, on a grid, from coarse to fine, or by what earlier trials say."""
