@@ -20,6 +20,7 @@ from goodfit.base.files import read_tensors, write_tensors
 from goodfit.bundle.bundle import Bundle
 from goodfit.data.dataset import Dataset
 from goodfit.data.splits import group_ids
+from goodfit.data.target import TargetSpec
 from goodfit.evaluation.comparison import COMPARED
 from goodfit.evaluation.cross_validation import Judged
 
@@ -50,14 +51,18 @@ class Kept:
         return found
 
 
+def comparable(target: TargetSpec) -> bool:
+    """Whether what was said of a target is kept: classes, labels and numbers, whose means over networks say something."""
+    return all(part.kind in COMPARED for part in target.parts or (target,))
+
+
 def keep(folder: Path, bundle: Bundle, data: Dataset, folds: list[tuple[np.ndarray, int, dict[str, np.ndarray]]]) -> None:
-    """Write the file for targets of classes, labels and numbers, where it is not too large.
+    """Write the file of a `comparable` target, where it is not too large.
 
     folds: rows, how many rows were learned from, and the mean prediction of the networks of each fold.
     """
     target = bundle.target
-    if any(part.kind not in COMPARED for part in target.parts or (target,)):
-        return
+    assert comparable(target)
     rows = np.concatenate([own for own, _, _ in folds])
     said = bundle.cool({name: np.concatenate([part[name] for _, _, part in folds]) for name in folds[0][2]})
     if sum(values.size for values in said.values()) > MOST:

@@ -11,7 +11,7 @@ import torch
 from goodfit.api.blend import member_weights
 from goodfit.api.fitting import Fitted
 from goodfit.api.folder import RunFolder
-from goodfit.api.kept import keep
+from goodfit.api.kept import comparable, keep
 from goodfit.api.limits import KINDS, limits
 from goodfit.api.rebuilding import autoencoded
 from goodfit.api.scoring import network_account, row_weights
@@ -176,7 +176,8 @@ def review(
         analysis["targets"][0]["samples"] = samples(bundle, recipe.seed)
     run.write("analysis.json", analysis)
     run.write("network.json", network_account(bundle, recipe))
-    keep(run.path, bundle, data, out_of_fold(fitted))
+    if comparable(bundle.target):
+        keep(run.path, bundle, data, out_of_fold(fitted))
     best = next(result for result in fitted if not result.partner)
     run.update(
         model=" + ".join(dict.fromkeys(member.model["name"] for member in bundle.members)),
